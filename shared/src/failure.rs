@@ -1,0 +1,108 @@
+//! What an SDK error means, by its code and status; never by its text, except
+//! where a service gives only text.
+
+use std::error::Error as StdError;
+
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_runtime_api::http::Response;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+/// What the caller can do about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The service refused for want of permission.
+    Denied,
+    /// The entity is not there.
+    NotFound,
+    /// The entity is there already.
+    Exists,
+    /// Something else hangs on the entity, or changes it at this moment.
+    Conflict,
+    /// Too many calls; the same call may succeed later.
+    Throttled,
+    /// The call may or may not have taken effect; the same call may succeed.
+    Transient,
+    /// Anything else: the same call will fail again.
+    Other,
+}
+
+/// An SDK error, reduced to what may be decided on and shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    pub kind: Kind,
+    /// The service's code, or `Timeout`, `Connection`, `Response`, `Request`
+    /// where none came from the service.
+    pub code: String,
+    /// The service's own text. It may hold ARNs: for the account's owner only,
+    /// never for an API caller (case S16).
+    pub message: String,
+}
+
+impl Failure {
+    pub fn of<E>(error: &SdkError<E, Response>) -> Self
+    where
+        E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+    {
+        match error {
+            SdkError::ServiceError(service) => {
+                let code = service.err().code().unwrap_or("Unknown");
+                let message = service.err().message().unwrap_or("no message");
+                let kind = kind(code, service.raw().status().as_u16());
+                Self { kind, code: code.to_owned(), message: message.to_owned() }
+            }
+            SdkError::TimeoutError(_) => Self::local("Timeout", "the service did not answer in time"),
+            SdkError::DispatchFailure(_) => Self::local("Connection", "the service could not be reached"),
+            SdkError::ResponseError(_) => Self::local("Response", "the service's answer could not be read"),
+            _ => Self {
+                kind: Kind::Other,
+                ..Self::local("Request", "the request could not be built (are there credentials and a region?)")
+            },
+        }
+    }
+
+    fn local(code: &str, message: &str) -> Self {
+        Self { kind: Kind::Transient, code: code.to_owned(), message: message.to_owned() }
+    }
+}
+
+fn kind(code: &str, status: u16) -> Kind {
+    match code {
+        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => Kind::Denied,
+        "NoSuchEntity" | "NoSuchEntityException" => Kind::NotFound,
+        "EntityAlreadyExists" | "EntityAlreadyExistsException" => Kind::Exists,
+        "DeleteConflict" | "ConcurrentModification" | "EntityTemporarilyUnmodifiable" => Kind::Conflict,
+        "Throttling" | "ThrottlingException" | "RequestLimitExceeded" | "TooManyRequestsException" => Kind::Throttled,
+        "ServiceFailure" | "InternalFailure" | "InternalError" | "ServiceUnavailable" | "RequestTimeout" => {
+            Kind::Transient
+        }
+        _ if status == 403 => Kind::Denied,
+        _ if status == 429 => Kind::Throttled,
+        _ if status >= 500 => Kind::Transient,
+        _ => Kind::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_decide_before_status() {
+        let cases = [
+            ("AccessDenied", 403, Kind::Denied),
+            ("NoSuchEntity", 404, Kind::NotFound),
+            ("EntityAlreadyExists", 409, Kind::Exists),
+            ("DeleteConflict", 409, Kind::Conflict),
+            ("Throttling", 400, Kind::Throttled),
+            ("RequestLimitExceeded", 503, Kind::Throttled),
+            ("ServiceFailure", 500, Kind::Transient),
+            ("LimitExceeded", 409, Kind::Other),
+            ("Unknown", 502, Kind::Transient),
+            ("RegionDisabledException", 403, Kind::Denied),
+            ("MalformedPolicyDocument", 400, Kind::Other),
+        ];
+        for (code, status, wanted) in cases {
+            assert_eq!(kind(code, status), wanted, "{code} {status}");
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! The vocabulary that both functions share: names, ARNs, policy documents,
+//! what a failure means, the one HTTP client, and the logs.
+//!
+//! Everything here parses at the edge: a value of one of these types cannot be
+//! wrong, so nothing behind it checks again. No SDK service crate stands here.
+
+pub mod arn;
+pub mod aws;
+pub mod failure;
+pub mod name;
+pub mod policy;
+pub mod telemetry;
+
+pub use name::Invalid;

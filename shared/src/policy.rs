@@ -1,0 +1,197 @@
+//! Policy documents as types: a trust statement and a permission statement are
+//! different structs, so a `Resource` in a trust or a `Principal` in an identity
+//! policy does not compile, and no document is ever built from string templates.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// The one policy language version that knows policy variables and is current.
+const VERSION: &str = "2012-10-17";
+
+/// The size quotas of IAM and STS in characters; IAM does not count white space.
+pub mod quota {
+    /// A role's trust policy, the default quota (case U25).
+    pub const TRUST: usize = 2_048;
+    /// A customer managed policy.
+    pub const MANAGED: usize = 6_144;
+    /// All inline policies of a group together.
+    pub const GROUP_INLINE: usize = 5_120;
+    /// A session policy passed to AssumeRole, in plain text (case R10).
+    pub const SESSION: usize = 2_048;
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct Document<S> {
+    version: String,
+    #[serde(deserialize_with = "one_or_many", bound(deserialize = "S: Deserialize<'de>"))]
+    statement: Vec<S>,
+}
+
+impl<S: Serialize> Document<S> {
+    pub fn new(statement: Vec<S>) -> Self {
+        Self { version: VERSION.to_owned(), statement }
+    }
+
+    /// Compact JSON, as sent to IAM.
+    pub fn to_json(&self) -> String {
+        // Strings, lists and maps with string keys: serialising these cannot fail.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// What IAM counts against a quota.
+    pub fn size(&self) -> usize {
+        self.to_json().chars().filter(|c| !c.is_whitespace()).count()
+    }
+}
+
+impl<S> Document<S> {
+    pub fn statements(&self) -> &[S] {
+        &self.statement
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Effect {
+    Allow,
+}
+
+/// Who may assume a role, and under which conditions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct TrustStatement {
+    pub sid: String,
+    pub effect: Effect,
+    pub principal: AwsPrincipal,
+    #[serde(deserialize_with = "one_or_many")]
+    pub action: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<TrustCondition>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AwsPrincipal {
+    #[serde(rename = "AWS", deserialize_with = "one_or_many")]
+    pub aws: Vec<String>,
+}
+
+/// The only operator a trust of ours uses: never `…IfExists`, never `ForAllValues`
+/// (case S04), either of which a request without the key would pass.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrustCondition {
+    #[serde(rename = "StringEquals")]
+    pub string_equals: BTreeMap<String, String>,
+}
+
+/// What an identity may do, on what.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub struct PermissionStatement {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sid: Option<String>,
+    pub effect: Effect,
+    #[serde(deserialize_with = "one_or_many")]
+    pub action: Vec<String>,
+    #[serde(deserialize_with = "one_or_many")]
+    pub resource: Vec<String>,
+}
+
+/// One statement that allows `actions` on `resources`.
+pub fn allow(sid: Option<String>, actions: Vec<String>, resources: Vec<String>) -> Document<PermissionStatement> {
+    Document::new(vec![PermissionStatement { sid, effect: Effect::Allow, action: actions, resource: resources }])
+}
+
+/// Whether two documents say the same (case U06): order, repetition and the
+/// choice between one value and a list of one mean nothing to IAM.
+pub fn same(a: &str, b: &str) -> bool {
+    match (serde_json::from_str::<Value>(a), serde_json::from_str::<Value>(b)) {
+        (Ok(a), Ok(b)) => normal(a) == normal(b),
+        _ => false,
+    }
+}
+
+/// Every list becomes sorted and free of repetition, every single value a list.
+fn normal(value: Value) -> Value {
+    match value {
+        Value::Object(members) => members.into_iter().map(|(key, member)| (key, listed(member))).collect(),
+        other => other,
+    }
+}
+
+fn listed(value: Value) -> Value {
+    match value {
+        Value::Array(items) => {
+            let sorted: BTreeMap<String, Value> =
+                items.into_iter().map(normal).map(|item| (item.to_string(), item)).collect();
+            sorted.into_values().collect()
+        }
+        object @ Value::Object(_) => Value::Array(vec![normal(object)]),
+        scalar => Value::Array(vec![scalar]),
+    }
+}
+
+/// The set of a list's members, for comparing what a policy names.
+pub fn set(items: &[String]) -> BTreeSet<&str> {
+    items.iter().map(String::as_str).collect()
+}
+
+/// IAM stores what it was given: `"x"` and `["x"]` are the same to it.
+fn one_or_many<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum OneOrMany<T> {
+        Many(Vec<T>),
+        One(T),
+    }
+    Ok(match OneOrMany::deserialize(deserializer)? {
+        OneOrMany::Many(items) => items,
+        OneOrMany::One(item) => vec![item],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// U06: what means the same is the same, what does not is not.
+    #[test]
+    fn u06_documents_are_compared_by_meaning() {
+        let a = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"a:B","Resource":["y","x","x"]}}"#;
+        let b =
+            r#"{ "Statement": [{"Resource":["x","y"],"Action":["a:B"],"Effect":"Allow"}], "Version":"2012-10-17" }"#;
+        assert!(same(a, b));
+        for changed in
+            [b.replace("a:B", "a:C"), b.replace("\"y\"", "\"z\""), b.replace("Allow", "Deny"), "{".to_owned()]
+        {
+            assert!(!same(a, &changed), "{changed}");
+        }
+    }
+
+    #[test]
+    fn a_document_reads_back_from_either_spelling() {
+        let one = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"a:B","Resource":"x"}}"#;
+        let many = allow(None, vec!["a:B".to_owned()], vec!["x".to_owned()]);
+        assert_eq!(serde_json::from_str::<Document<PermissionStatement>>(one).ok(), Some(many.clone()));
+        assert_eq!(serde_json::from_str::<Document<PermissionStatement>>(&many.to_json()).ok(), Some(many));
+    }
+
+    #[test]
+    fn a_trust_that_holds_more_than_ours_is_not_read_as_ours() {
+        let foreign = r#"{"Version":"2012-10-17","Statement":[{"Sid":"X","Effect":"Allow","Principal":{"AWS":"a","Service":"s"},"Action":"sts:AssumeRole"}]}"#;
+        assert!(serde_json::from_str::<Document<TrustStatement>>(foreign).is_err());
+    }
+
+    #[test]
+    fn size_counts_no_white_space() {
+        let document = allow(None, vec!["a:B".to_owned()], vec!["x y".to_owned()]);
+        assert_eq!(document.size(), document.to_json().len() - 1);
+    }
+}
