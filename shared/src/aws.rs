@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_runtime::env_config::file::EnvConfigFiles;
-use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_http_client::{Builder, Connector};
+use aws_smithy_runtime_api::client::http::{SharedHttpClient, SharedHttpConnector};
 
 /// Idle connections are dropped before AWS's front ends drop them (about 20 s
 /// for the shortest-lived), so that a thawed function rarely meets a dead one.
@@ -16,6 +16,11 @@ const IDLE: Duration = Duration::from_secs(15);
 /// first handshake costs a tenth of aws-lc's), no proxies, no redirects (S19).
 pub fn http_client() -> SharedHttpClient {
     Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).pool_idle_timeout(IDLE).build_https()
+}
+
+/// The same stack for a request of one's own, outside an SDK client.
+pub fn http_connector() -> SharedHttpConnector {
+    SharedHttpConnector::new(Connector::builder().tls_provider(Provider::Rustls(CryptoMode::Ring)).build())
 }
 
 /// Region, credentials and endpoint overrides from Lambda's environment only:

@@ -62,7 +62,8 @@ pub enum Effect {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct TrustStatement {
-    pub sid: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sid: Option<String>,
     pub effect: Effect,
     pub principal: AwsPrincipal,
     #[serde(deserialize_with = "one_or_many")]

@@ -1,0 +1,39 @@
+//! Why an event was not carried out, as the one sentence that CloudFormation shows.
+
+use std::fmt;
+
+use sagemaker_external::failure::{Failure, Kind};
+
+use crate::step::Step;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Error {
+    /// The wish, or what stands in its way; nothing was changed for it.
+    Refused(String),
+    /// IAM could not be read.
+    Read(Failure),
+    /// A step that IAM did not carry out.
+    Step { step: Step, failure: Failure },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(sentence) => f.write_str(sentence),
+            Self::Read(failure) => write!(f, "IAM could not be read: {}", said(failure)),
+            Self::Step { step, failure } => write!(f, "{step} failed: {}{}", said(failure), remedy(failure.kind)),
+        }
+    }
+}
+
+fn said(failure: &Failure) -> String {
+    format!("{} ({})", failure.message, failure.code)
+}
+
+fn remedy(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Denied => "; the provisioner may only touch its own path, and make roles only with the stack's boundary",
+        Kind::Exists => "; names that differ in case only count as the same; choose another name",
+        _ => "",
+    }
+}

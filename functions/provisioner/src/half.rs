@@ -1,0 +1,187 @@
+//! The two halves of a grant behind one interface, so that the lifecycle is
+//! written once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+
+use sagemaker_external::arn::{GroupArn, RoleArn};
+use sagemaker_external::failure::Failure;
+use serde_json::{Map, Value};
+
+use crate::group::{self, Group, GroupPlace, GroupSpec};
+use crate::iam::{Iam, Made};
+use crate::owner::Owner;
+use crate::request::Home;
+use crate::role::{Defaults, RolePlace, RoleSpec};
+use crate::role_plan::{self, RoleState};
+use crate::step::Step;
+
+/// What Fn::GetAtt reads: flat strings (C33).
+pub type Data = BTreeMap<&'static str, String>;
+
+/// What to do, and what is known of the result before it is done.
+pub struct Plan {
+    pub steps: Vec<Step>,
+    /// The entity, where it exists already.
+    pub existing: Option<Made>,
+    /// The managed policies that serve the wish in the end.
+    pub policies: Vec<String>,
+}
+
+/// Steps of a removal, and what is left alone with its reason.
+pub type Retirement = (Vec<Step>, Vec<String>);
+
+pub trait Half {
+    /// Where the entity may stand: what a physical id or properties name.
+    type Place: Send + Sync;
+    type Spec: Send + Sync;
+    type State: Send;
+
+    fn parse(properties: &Map<String, Value>, home: &Home, defaults: &Defaults) -> Result<Self::Spec, String>;
+    fn place(spec: &Self::Spec) -> &Self::Place;
+    /// The place that properties name, invalid ones replaced by defaults.
+    fn traced(properties: &Map<String, Value>, home: &Home, defaults: &Defaults) -> Option<Self::Place>;
+    /// The place that a physical id names; the rest as in `traced`. `None` for
+    /// an id that is no ARN of this half in this account.
+    fn named(id: &str, traced: Self::Place) -> Option<Self::Place>;
+    /// The entity's ARN, which is the physical id.
+    fn id(place: &Self::Place) -> String;
+    fn observe(
+        iam: &Iam,
+        place: &Self::Place,
+        also: Option<&Self::Place>,
+        owner: &Owner,
+    ) -> impl Future<Output = Result<Self::State, Failure>> + Send;
+    /// `old` are the properties of the wish before.
+    fn converge(
+        spec: &Self::Spec,
+        owner: &Owner,
+        state: &Self::State,
+        old: &Map<String, Value>,
+    ) -> Result<Plan, String>;
+    fn retire(place: &Self::Place, owner: &Owner, state: &Self::State) -> Result<Retirement, String>;
+    fn data(spec: &Self::Spec, made: &Made, policies: &[String]) -> Data;
+}
+
+/// The parent's.
+pub struct RoleHalf;
+
+impl Half for RoleHalf {
+    type Place = RolePlace;
+    type Spec = RoleSpec;
+    type State = RoleState;
+
+    fn parse(properties: &Map<String, Value>, home: &Home, defaults: &Defaults) -> Result<RoleSpec, String> {
+        RoleSpec::parse(properties, home, defaults)
+    }
+
+    fn place(spec: &RoleSpec) -> &RolePlace {
+        &spec.place
+    }
+
+    fn traced(properties: &Map<String, Value>, home: &Home, defaults: &Defaults) -> Option<RolePlace> {
+        RolePlace::from_traces(properties, home, defaults)
+    }
+
+    fn named(id: &str, traced: RolePlace) -> Option<RolePlace> {
+        let RoleArn { account, path, name } = id.parse().ok()?;
+        (account == traced.account).then_some(RolePlace { account, path, name, policy_name: traced.policy_name })
+    }
+
+    fn id(place: &RolePlace) -> String {
+        place.role_arn().to_string()
+    }
+
+    async fn observe(
+        iam: &Iam,
+        place: &RolePlace,
+        also: Option<&RolePlace>,
+        owner: &Owner,
+    ) -> Result<RoleState, Failure> {
+        iam.role_state(place, also, owner).await
+    }
+
+    fn converge(spec: &RoleSpec, owner: &Owner, state: &RoleState, old: &Map<String, Value>) -> Result<Plan, String> {
+        let tags = old.get("Tags").and_then(Value::as_array).into_iter().flatten();
+        let old_tags = tags.filter_map(|tag| tag.get("Key").and_then(Value::as_str)).map(str::to_owned).collect();
+        let (steps, policies) = role_plan::converge(spec, owner, state, &old_tags)?;
+        let existing = state.role.as_ref().map(|role| Made { arn: role.arn.to_string(), id: role.id.clone() });
+        Ok(Plan { steps, existing, policies: policies.iter().map(ToString::to_string).collect() })
+    }
+
+    fn retire(place: &RolePlace, owner: &Owner, state: &RoleState) -> Result<Retirement, String> {
+        role_plan::retire(place, owner, state)
+    }
+
+    fn data(spec: &RoleSpec, made: &Made, policies: &[String]) -> Data {
+        Data::from([
+            ("RoleArn", made.arn.clone()),
+            ("RoleName", spec.place.name.to_string()),
+            ("RoleId", made.id.clone()),
+            ("PolicyArns", policies.join(",")),
+            ("EndpointArns", spec.endpoint_arns.join(",")),
+            ("ExternalId", spec.trust.external_id.expose().to_owned()),
+        ])
+    }
+}
+
+/// The child's.
+pub struct GroupHalf;
+
+impl Half for GroupHalf {
+    type Place = GroupPlace;
+    type Spec = GroupSpec;
+    type State = Option<Group>;
+
+    fn parse(properties: &Map<String, Value>, home: &Home, defaults: &Defaults) -> Result<GroupSpec, String> {
+        GroupSpec::parse(properties, home, defaults)
+    }
+
+    fn place(spec: &GroupSpec) -> &GroupPlace {
+        &spec.place
+    }
+
+    fn traced(properties: &Map<String, Value>, home: &Home, defaults: &Defaults) -> Option<GroupPlace> {
+        GroupPlace::from_traces(properties, home, defaults)
+    }
+
+    fn named(id: &str, traced: GroupPlace) -> Option<GroupPlace> {
+        let GroupArn { account, path, name } = id.parse().ok()?;
+        (account == traced.account).then_some(GroupPlace { account, path, name, users: traced.users })
+    }
+
+    fn id(place: &GroupPlace) -> String {
+        place.group_arn().to_string()
+    }
+
+    async fn observe(
+        iam: &Iam,
+        place: &GroupPlace,
+        _: Option<&GroupPlace>,
+        _: &Owner,
+    ) -> Result<Option<Group>, Failure> {
+        iam.group_state(place).await
+    }
+
+    fn converge(
+        spec: &GroupSpec,
+        owner: &Owner,
+        state: &Option<Group>,
+        old: &Map<String, Value>,
+    ) -> Result<Plan, String> {
+        let old_users = old.get("UserNames").and_then(Value::as_array).into_iter().flatten();
+        let old_users: BTreeSet<String> =
+            old_users.filter_map(Value::as_str).map(|user| user.trim().to_owned()).collect();
+        let steps = group::converge(spec, owner, state.as_ref(), &old_users)?;
+        let existing = state.as_ref().map(|group| Made { arn: group.arn.to_string(), id: String::new() });
+        Ok(Plan { steps, existing, policies: Vec::new() })
+    }
+
+    fn retire(place: &GroupPlace, owner: &Owner, state: &Option<Group>) -> Result<Retirement, String> {
+        group::retire(place, owner, state.as_ref())
+    }
+
+    fn data(spec: &GroupSpec, made: &Made, _: &[String]) -> Data {
+        Data::from([("GroupName", spec.place.name.to_string()), ("GroupArn", made.arn.clone())])
+    }
+}

@@ -1,0 +1,198 @@
+//! One event: answerable first, then parse, plan, apply, answer. Whatever happens
+//! in between, exactly one answer goes out, before Lambda's deadline.
+
+use std::panic::AssertUnwindSafe;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_smithy_runtime_api::client::http::SharedHttpConnector;
+use futures_util::FutureExt;
+use sagemaker_external::name::IamPath;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::callback::{self, Answer, Outcome};
+use crate::error::Error;
+use crate::half::{GroupHalf, RoleHalf};
+use crate::iam::Iam;
+use crate::lifecycle::{Lifecycle, Progress};
+use crate::owner::Owner;
+use crate::request::{Envelope, Home, Kind, Request};
+use crate::role::Defaults;
+
+/// The id of a Create that made nothing; its Delete touches nothing (C08, C09).
+pub const CREATE_FAILED: &str = "SageMakerExternal::CreateFailed";
+/// In answers to events that should have had an id and did not (C37).
+pub const MISSING_ID: &str = "SageMakerExternal::MissingPhysicalResourceId";
+
+/// What is kept for the answer itself when the work runs out of time (C27).
+const ANSWER_MARGIN: Duration = Duration::from_secs(5);
+/// What the last try of the answer leaves of Lambda's time.
+const LAST_MARGIN: Duration = Duration::from_millis(500);
+
+const FALLBACK_PATH: &str = "/sagemaker-external/";
+
+/// Where and until when an event runs; from Lambda's context.
+#[derive(Debug, Clone)]
+pub struct Invocation {
+    pub function_arn: String,
+    pub deadline: Instant,
+}
+
+impl Invocation {
+    /// `deadline_ms` counts milliseconds since 1970, as Lambda gives it.
+    pub fn new(function_arn: &str, deadline_ms: u64) -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let left = Duration::from_millis(deadline_ms).saturating_sub(now);
+        Self { function_arn: function_arn.to_owned(), deadline: Instant::now() + left }
+    }
+}
+
+/// The function's settings, from its environment.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub defaults: Result<Defaults, String>,
+    /// An origin besides CloudFormation's bucket that may be answered: for local
+    /// clouds and buckets of private links; unset in the template.
+    pub response_origin: Option<String>,
+}
+
+impl Settings {
+    /// Reads `IAM_PATH`, `PERMISSIONS_BOUNDARY_ARN` and `RESPONSE_URL_ORIGIN`. What
+    /// is broken is told to whoever sends an event, rather than to nobody at start.
+    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Self {
+        let variable = |name: &str| variable(name).filter(|text| !text.is_empty());
+        let defaults = || {
+            let path = variable("IAM_PATH").unwrap_or_else(|| FALLBACK_PATH.to_owned());
+            let boundary = variable("PERMISSIONS_BOUNDARY_ARN").map(|arn| arn.parse()).transpose();
+            Ok(Defaults {
+                path: path.parse().map_err(|e| format!("the function's variable IAM_PATH: {e}"))?,
+                boundary: boundary.map_err(|e| format!("the function's variable PERMISSIONS_BOUNDARY_ARN: {e}"))?,
+            })
+        };
+        Self { defaults: defaults(), response_origin: variable("RESPONSE_URL_ORIGIN") }
+    }
+}
+
+pub struct Provisioner {
+    iam: Iam,
+    connector: SharedHttpConnector,
+    settings: Settings,
+}
+
+impl Provisioner {
+    pub fn new(iam: Iam, connector: SharedHttpConnector, settings: Settings) -> Self {
+        Self { iam, connector, settings }
+    }
+
+    /// Carries an event out and answers it. Nothing is returned: what CloudFormation
+    /// was told must not make Lambda run the event again (C25).
+    pub async fn handle(&self, event: &Value, invocation: &Invocation) {
+        let home = Home::of(&invocation.function_arn);
+        let origin = self.settings.response_origin.as_deref();
+        let (home, envelope) = match home.and_then(|home| Envelope::read(event, &home, origin).map(|e| (home, e))) {
+            Ok(read) => read,
+            Err(error) => return tracing::error!(error, "the event cannot be answered, so nothing is done"),
+        };
+        let request = Request::read(event, &home);
+        let progress = Progress::default();
+        let work = AssertUnwindSafe(self.work(&request, &home, &envelope, &progress)).catch_unwind();
+        let outcome = match tokio::time::timeout_at(invocation.deadline - ANSWER_MARGIN, work).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => failed(&request, &envelope, &progress, "an internal error; the function's log has its place"),
+            Err(_) => {
+                let step = progress.step().unwrap_or_else(|| "reading IAM".to_owned());
+                failed(&request, &envelope, &progress, &format!("timed out during {step}"))
+            }
+        };
+        log(&request, &envelope, &outcome);
+        callback::put(&self.connector, &envelope, &outcome, invocation.deadline - LAST_MARGIN).await;
+    }
+
+    async fn work(
+        &self,
+        request: &Result<Request, String>,
+        home: &Home,
+        envelope: &Envelope,
+        progress: &Progress,
+    ) -> Answer {
+        let result = match request {
+            // Boxed: the compiler's limit of nested types is met otherwise.
+            Ok(request) => Box::pin(self.carry_out(request, home, envelope, progress)).await,
+            Err(refusal) => Err(Error::Refused(refusal.clone())),
+        };
+        result.unwrap_or_else(|error| failed(request, envelope, progress, &error.to_string()))
+    }
+
+    async fn carry_out(
+        &self,
+        request: &Request,
+        home: &Home,
+        envelope: &Envelope,
+        progress: &Progress,
+    ) -> Result<Answer, Error> {
+        let owner = Owner { stack_id: envelope.stack_id.clone(), logical_id: envelope.logical_id.clone() };
+        let defaults = match (&self.settings.defaults, request) {
+            (Ok(defaults), _) => defaults.clone(),
+            // Nothing blocks a Delete (C35).
+            (Err(sentence), Request::Delete { .. }) => fallback().ok_or_else(|| Error::Refused(sentence.clone()))?,
+            (Err(sentence), _) => return Err(Error::Refused(sentence.clone())),
+        };
+        let life = Lifecycle { iam: &self.iam, home, defaults: &defaults, owner, progress };
+        let success = |(physical_id, data)| Answer { physical_id, outcome: Outcome::Success { data, note: None } };
+        match request {
+            Request::Create { kind: Kind::Role, properties } => life.create::<RoleHalf>(properties).await.map(success),
+            Request::Create { kind: Kind::Group, properties } => {
+                life.create::<GroupHalf>(properties).await.map(success)
+            }
+            Request::Update { kind: Kind::Role, id, properties, old } => {
+                life.update::<RoleHalf>(id, properties, old).await.map(success)
+            }
+            Request::Update { kind: Kind::Group, id, properties, old } => {
+                life.update::<GroupHalf>(id, properties, old).await.map(success)
+            }
+            Request::Delete { kind, id, properties } => {
+                let left = match (id.as_deref(), kind) {
+                    (Some(CREATE_FAILED), _) => Vec::new(),
+                    (id, Kind::Role) => life.delete::<RoleHalf>(id, properties).await?,
+                    (id, Kind::Group) => life.delete::<GroupHalf>(id, properties).await?,
+                };
+                let note = (!left.is_empty()).then(|| format!("left alone: {}", left.join("; ")));
+                Ok(Answer {
+                    physical_id: id.clone().unwrap_or_else(|| MISSING_ID.to_owned()),
+                    outcome: Outcome::Success { data: Default::default(), note },
+                })
+            }
+        }
+    }
+}
+
+/// A failure keeps the id that CloudFormation knows (C17, C21); a Create's is the
+/// marker, unless something may have been made that a Delete must find (C12).
+fn failed(request: &Result<Request, String>, envelope: &Envelope, progress: &Progress, reason: &str) -> Answer {
+    let physical_id = match (request, &envelope.physical_id) {
+        (Ok(Request::Create { .. }), _) => progress.touched().unwrap_or_else(|| CREATE_FAILED.to_owned()),
+        (_, Some(id)) => id.clone(),
+        (Ok(_), None) => MISSING_ID.to_owned(),
+        (Err(_), None) => CREATE_FAILED.to_owned(),
+    };
+    Answer { physical_id, outcome: Outcome::Failed { reason: reason.to_owned() } }
+}
+
+fn fallback() -> Option<Defaults> {
+    let path: IamPath = FALLBACK_PATH.parse().ok()?;
+    Some(Defaults { path, boundary: None })
+}
+
+fn log(request: &Result<Request, String>, envelope: &Envelope, answer: &Answer) {
+    let request = match request {
+        Ok(Request::Create { .. }) => "Create",
+        Ok(Request::Update { .. }) => "Update",
+        Ok(Request::Delete { .. }) => "Delete",
+        Err(_) => "unknown",
+    };
+    let (logical_id, id) = (&envelope.logical_id, &answer.physical_id);
+    match &answer.outcome {
+        Outcome::Success { note, .. } => tracing::info!(request, logical_id, id, note, "succeeded"),
+        Outcome::Failed { reason } => tracing::error!(request, logical_id, id, reason, "failed"),
+    }
+}

@@ -1,0 +1,235 @@
+//! What IAM holds around one role or one group; every list read to its end (U35).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_iam::error::SdkError;
+use aws_sdk_iam::types::Tag;
+use aws_smithy_runtime_api::http::Response;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use percent_encoding::percent_decode_str;
+use sagemaker_external::arn::PolicyArn;
+use sagemaker_external::failure::{Failure, Kind};
+
+use super::{Iam, failure, unreadable};
+use crate::group::{Group, GroupPlace};
+use crate::owner::Owner;
+use crate::role::RolePlace;
+use crate::role_plan::{Policy, Role, RoleState};
+use crate::step::Tags;
+
+impl Iam {
+    /// Everything around one role: itself, the policies under our names and those
+    /// attached, and which other roles are of the same owner. `also` names where
+    /// an earlier wish put its policies.
+    pub async fn role_state(
+        &self,
+        place: &RolePlace,
+        also: Option<&RolePlace>,
+        owner: &Owner,
+    ) -> Result<RoleState, Failure> {
+        let (role, policies) = tokio::join!(self.role(place.name.as_str()), self.numbered(place));
+        let (mut role, mut policies) = (role?, policies?);
+        if let Some(also) = also.filter(|also| also.policy_name != place.policy_name || also.path != place.path) {
+            policies.extend(self.numbered(also).await?);
+        }
+        if let Some(role) = &mut role {
+            let name = place.name.as_str();
+            let (attached, inline, profiles) =
+                tokio::join!(self.attached(name), self.inline(name), self.profiles(name));
+            (role.attached, role.inline, role.instance_profiles) = (attached?, inline?, profiles?);
+            for arn in role.attached.iter().filter_map(|arn| arn.parse::<PolicyArn>().ok()) {
+                if arn.account == place.account && !policies.contains_key(&arn)
+                    && let Some(policy) = self.policy(&arn).await? {
+                        policies.insert(arn, policy);
+                    }
+            }
+        }
+        let mut kin = BTreeSet::new();
+        let sharing = policies.values().filter(|policy| owner.owns(&policy.tags)).flat_map(|policy| &policy.roles);
+        for name in sharing.collect::<BTreeSet<_>>() {
+            if name != place.name.as_str() && self.role(name).await?.is_some_and(|role| owner.owns(&role.tags)) {
+                kin.insert(name.clone());
+            }
+        }
+        Ok(RoleState { role, policies, kin })
+    }
+
+    pub async fn group_state(&self, place: &GroupPlace) -> Result<Option<Group>, Failure> {
+        let name = place.name.as_str();
+        let Some(mut group) = self.group(name).await? else { return Ok(None) };
+        let (inline, attached) = tokio::join!(self.group_inline(name), self.group_attached(name));
+        (group.inline, group.attached) = (inline?, attached?);
+        Ok(Some(group))
+    }
+
+    async fn role(&self, name: &str) -> Result<Option<Role>, Failure> {
+        let Some(answer) = found(self.client.get_role().role_name(name).send().await)? else { return Ok(None) };
+        let Some(role) = answer.role else { return Ok(None) };
+        let Ok(arn) = role.arn.parse() else { return Err(unreadable("GetRole")) };
+        Ok(Some(Role {
+            arn,
+            id: role.role_id,
+            trust: decoded(role.assume_role_policy_document.as_deref()),
+            max_session: role.max_session_duration.unwrap_or(3_600),
+            boundary: role.permissions_boundary.and_then(|boundary| boundary.permissions_boundary_arn),
+            tags: own_tags(role.tags.unwrap_or_default()),
+            attached: BTreeSet::new(),
+            inline: Vec::new(),
+            instance_profiles: Vec::new(),
+        }))
+    }
+
+    /// Policies `NAME`, `NAME-2`, … up to the first that is not there.
+    async fn numbered(&self, place: &RolePlace) -> Result<BTreeMap<PolicyArn, Policy>, Failure> {
+        let mut policies = BTreeMap::new();
+        for arn in (0..).map_while(|index| place.policy_arn(index)) {
+            match self.policy(&arn).await? {
+                Some(policy) => policies.insert(arn, policy),
+                None => break,
+            };
+        }
+        Ok(policies)
+    }
+
+    async fn policy(&self, arn: &PolicyArn) -> Result<Option<Policy>, Failure> {
+        let arn = arn.to_string();
+        let Some(answer) = found(self.client.get_policy().policy_arn(&arn).send().await)? else { return Ok(None) };
+        let Some(policy) = answer.policy else { return Ok(None) };
+        let default_version = policy.default_version_id.unwrap_or_default();
+        let get = self.client.get_policy_version().policy_arn(&arn).version_id(&default_version).send();
+        let (document, versions, entities) = tokio::join!(get, self.versions(&arn), self.entities(&arn));
+        // Gone between two reads: as if it had not been there at the first.
+        let Some(document) = found(document)? else { return Ok(None) };
+        let (roles, others) = entities?;
+        Ok(Some(Policy {
+            document: decoded(document.policy_version.and_then(|version| version.document).as_deref()),
+            versions: versions?,
+            default_version,
+            tags: own_tags(policy.tags.unwrap_or_default()),
+            roles,
+            others,
+        }))
+    }
+
+    /// Version ids `v1`, `v2`, …, oldest first.
+    async fn versions(&self, arn: &str) -> Result<Vec<String>, Failure> {
+        let mut pages = self.client.list_policy_versions().policy_arn(arn).into_paginator().send();
+        let mut ids = Vec::new();
+        while let Some(page) = pages.next().await {
+            let Some(page) = found(page)? else { break };
+            ids.extend(page.versions.unwrap_or_default().into_iter().filter_map(|version| version.version_id));
+        }
+        ids.sort_by_key(|id| id.trim_start_matches('v').parse::<u64>().unwrap_or(u64::MAX));
+        Ok(ids)
+    }
+
+    /// The roles that a policy is attached to, and the users and groups.
+    async fn entities(&self, arn: &str) -> Result<(BTreeSet<String>, BTreeSet<String>), Failure> {
+        let mut pages = self.client.list_entities_for_policy().policy_arn(arn).into_paginator().send();
+        let (mut roles, mut others) = (BTreeSet::new(), BTreeSet::new());
+        while let Some(page) = pages.next().await {
+            let Some(page) = found(page)? else { break };
+            roles.extend(page.policy_roles.unwrap_or_default().into_iter().filter_map(|role| role.role_name));
+            let users = page.policy_users.unwrap_or_default().into_iter().filter_map(|user| user.user_name);
+            others.extend(users.map(|name| format!("user {name}")));
+            let groups = page.policy_groups.unwrap_or_default().into_iter().filter_map(|group| group.group_name);
+            others.extend(groups.map(|name| format!("group {name}")));
+        }
+        Ok((roles, others))
+    }
+
+    async fn attached(&self, role: &str) -> Result<BTreeSet<String>, Failure> {
+        let mut pages = self.client.list_attached_role_policies().role_name(role).into_paginator().send();
+        let mut arns = BTreeSet::new();
+        while let Some(page) = pages.next().await {
+            let Some(page) = found(page)? else { break };
+            arns.extend(page.attached_policies.unwrap_or_default().into_iter().filter_map(|policy| policy.policy_arn));
+        }
+        Ok(arns)
+    }
+
+    async fn inline(&self, role: &str) -> Result<Vec<String>, Failure> {
+        let mut pages = self.client.list_role_policies().role_name(role).into_paginator().send();
+        let mut names = Vec::new();
+        while let Some(page) = pages.next().await {
+            let Some(page) = found(page)? else { break };
+            names.extend(page.policy_names);
+        }
+        Ok(names)
+    }
+
+    async fn profiles(&self, role: &str) -> Result<Vec<String>, Failure> {
+        let mut pages = self.client.list_instance_profiles_for_role().role_name(role).into_paginator().send();
+        let mut names = Vec::new();
+        while let Some(page) = pages.next().await {
+            let Some(page) = found(page)? else { break };
+            names.extend(page.instance_profiles.into_iter().map(|profile| profile.instance_profile_name));
+        }
+        Ok(names)
+    }
+
+    /// The group and all its users: GetGroup pages them.
+    async fn group(&self, name: &str) -> Result<Option<Group>, Failure> {
+        let mut pages = self.client.get_group().group_name(name).into_paginator().send();
+        let mut read: Option<Group> = None;
+        while let Some(page) = pages.next().await {
+            let Some(page) = found(page)? else { return Ok(None) };
+            let Some(Ok(arn)) = page.group.map(|group| group.arn.parse()) else { return Err(unreadable("GetGroup")) };
+            let users = page.users.into_iter().map(|user| user.user_name);
+            let group = read.get_or_insert_with(|| Group {
+                arn,
+                users: BTreeSet::new(),
+                inline: BTreeMap::new(),
+                attached: BTreeSet::new(),
+            });
+            group.users.extend(users);
+        }
+        Ok(read)
+    }
+
+    async fn group_inline(&self, name: &str) -> Result<BTreeMap<String, String>, Failure> {
+        let mut pages = self.client.list_group_policies().group_name(name).into_paginator().send();
+        let mut policies = BTreeMap::new();
+        while let Some(page) = pages.next().await {
+            let Some(page) = found(page)? else { break };
+            for policy in page.policy_names {
+                let get = self.client.get_group_policy().group_name(name).policy_name(&policy).send();
+                if let Some(answer) = found(get.await)? {
+                    policies.insert(policy, decoded(Some(&answer.policy_document)));
+                }
+            }
+        }
+        Ok(policies)
+    }
+
+    async fn group_attached(&self, name: &str) -> Result<BTreeSet<String>, Failure> {
+        let mut pages = self.client.list_attached_group_policies().group_name(name).into_paginator().send();
+        let mut arns = BTreeSet::new();
+        while let Some(page) = pages.next().await {
+            let Some(page) = found(page)? else { break };
+            arns.extend(page.attached_policies.unwrap_or_default().into_iter().filter_map(|policy| policy.policy_arn));
+        }
+        Ok(arns)
+    }
+}
+
+/// `None` where IAM says that there is no such entity.
+fn found<T, E>(answer: Result<T, SdkError<E, Response>>) -> Result<Option<T>, Failure>
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    match answer.map_err(failure) {
+        Ok(value) => Ok(Some(value)),
+        Err(failure) if failure.kind == Kind::NotFound => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// IAM hands documents out percent-encoded.
+fn decoded(document: Option<&str>) -> String {
+    percent_decode_str(document.unwrap_or_default()).decode_utf8_lossy().into_owned()
+}
+
+fn own_tags(tags: Vec<Tag>) -> Tags {
+    tags.into_iter().map(|tag| (tag.key, tag.value)).collect()
+}

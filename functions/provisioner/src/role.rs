@@ -1,0 +1,299 @@
+//! The parent's half: what a `Custom::SageMakerExternalRole` wishes, and the
+//! documents that say it to IAM. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sagemaker_external::arn::{
+    self, Account, AccountId, Partition, PolicyArn, PrincipalArn, Region, RoleArn, sagemaker_arn,
+};
+use sagemaker_external::name::{EndpointName, ExternalId, IamPath, InferenceComponentName, PolicyName, RoleName};
+use sagemaker_external::policy::{
+    AwsPrincipal, Document, Effect, PermissionStatement, TrustCondition, TrustStatement, allow, quota,
+};
+use serde_json::{Map, Value};
+
+use crate::owner::{TAG_COUNT, TAG_PREFIX};
+use crate::properties::Properties;
+use crate::request::Home;
+
+const KNOWN: [&str; 16] = [
+    "EndpointNames",
+    "InferenceComponentNames",
+    "AllowAnyEndpoint",
+    "TrustedAccountIds",
+    "TrustedPrincipalArns",
+    "ExternalId",
+    "Operations",
+    "Regions",
+    "RoleName",
+    "PolicyName",
+    "Path",
+    "MaxSessionDuration",
+    "PermissionsBoundary",
+    "CallerAttribution",
+    "OnExisting",
+    "Tags",
+];
+const ROLE_NAME: &str = "SageMakerExternal";
+const POLICY_NAME: &str = "SageMakerExternalInvokeEndpoint";
+const OPERATIONS: [&str; 3] = ["InvokeEndpoint", "InvokeEndpointWithResponseStream", "InvokeEndpointAsync"];
+const EXTERNAL_ID_KEY: &str = "sts:ExternalId";
+
+/// What the stack gives where a property is absent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Defaults {
+    /// The path that the provisioner's own permissions are fenced to.
+    pub path: IamPath,
+    /// The boundary policy of every role made here.
+    pub boundary: Option<PolicyArn>,
+}
+
+/// Where a role of ours, and the policies that hang on it, may stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RolePlace {
+    pub account: Account,
+    pub path: IamPath,
+    pub name: RoleName,
+    pub policy_name: PolicyName,
+}
+
+impl RolePlace {
+    pub fn role_arn(&self) -> RoleArn {
+        RoleArn { account: self.account.clone(), path: self.path.clone(), name: self.name.clone() }
+    }
+
+    /// The `index`-th policy of a grant, from 0: `NAME`, `NAME-2`, `NAME-3`, …
+    /// `None` when that name would pass IAM's 128 characters.
+    pub fn policy_arn(&self, index: usize) -> Option<PolicyArn> {
+        let name = match index {
+            0 => self.policy_name.clone(),
+            n => format!("{}-{}", self.policy_name, n + 1).parse().ok()?,
+        };
+        Some(PolicyArn { account: self.account.clone(), path: self.path.clone(), name })
+    }
+
+    /// The place that properties name, or the defaults where they name none that
+    /// is valid: for Delete and for what came before, which nothing may block (C35).
+    pub fn from_traces(properties: &Map<String, Value>, home: &Home, defaults: &Defaults) -> Option<Self> {
+        let p = Properties::unchecked(properties);
+        Some(Self {
+            account: home.account.clone(),
+            path: p.parsed("Path").ok().flatten().unwrap_or_else(|| defaults.path.clone()),
+            name: p.parsed("RoleName").ok().flatten().or_else(|| ROLE_NAME.parse().ok())?,
+            policy_name: p.parsed("PolicyName").ok().flatten().or_else(|| POLICY_NAME.parse().ok())?,
+        })
+    }
+}
+
+/// Who may assume the role: principals, always with the ExternalId (S04).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trust {
+    /// Account roots, roles and users, as ARNs; never empty.
+    pub principals: BTreeSet<String>,
+    pub external_id: ExternalId,
+    /// Whether sessions may carry a source identity and tags.
+    pub attribution: bool,
+}
+
+impl Trust {
+    pub fn document(&self) -> Document<TrustStatement> {
+        let principal = AwsPrincipal { aws: self.principals.iter().cloned().collect() };
+        let external_id = BTreeMap::from([(EXTERNAL_ID_KEY.to_owned(), self.external_id.expose().to_owned())]);
+        let mut statements = vec![TrustStatement {
+            sid: None,
+            effect: Effect::Allow,
+            principal: principal.clone(),
+            action: vec!["sts:AssumeRole".to_owned()],
+            condition: Some(TrustCondition { string_equals: external_id }),
+        }];
+        if self.attribution {
+            // These two say nothing without AssumeRole, whose statement has the
+            // condition; STS does not offer them the ExternalId to compare.
+            statements.push(TrustStatement {
+                sid: Some("CallerAttribution".to_owned()),
+                effect: Effect::Allow,
+                principal,
+                action: vec!["sts:SetSourceIdentity".to_owned(), "sts:TagSession".to_owned()],
+                condition: None,
+            });
+        }
+        Document::new(statements)
+    }
+
+    /// Reads a stored trust back, if it is exactly one of ours.
+    pub fn from_document(json: &str) -> Option<Self> {
+        let document: Document<TrustStatement> = serde_json::from_str(json).ok()?;
+        let first = document.statements().first()?;
+        let trust = Self {
+            principals: first.principal.aws.iter().cloned().collect(),
+            external_id: first.condition.as_ref()?.string_equals.get(EXTERNAL_ID_KEY)?.parse().ok()?,
+            attribution: document.statements().len() == 2,
+        };
+        sagemaker_external::policy::same(&trust.document().to_json(), json).then_some(trust)
+    }
+
+    /// What both trusts allow, as a trust; `None` when that is nothing.
+    pub fn meet(&self, other: &Self) -> Option<Self> {
+        let principals: BTreeSet<String> = self.principals.intersection(&other.principals).cloned().collect();
+        (self.external_id == other.external_id && !principals.is_empty()).then(|| Self {
+            principals,
+            external_id: self.external_id.clone(),
+            attribution: self.attribution && other.attribution,
+        })
+    }
+}
+
+/// A valid wish: nothing in it can be refused by its form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoleSpec {
+    pub place: RolePlace,
+    pub trust: Trust,
+    pub actions: Vec<String>,
+    /// The ARNs of endpoints and inference components.
+    pub resources: BTreeSet<String>,
+    pub endpoint_arns: Vec<String>,
+    pub max_session: i32,
+    pub boundary: PolicyArn,
+    pub tags: BTreeMap<String, String>,
+}
+
+impl RoleSpec {
+    pub fn parse(properties: &Map<String, Value>, home: &Home, defaults: &Defaults) -> Result<Self, String> {
+        let p = Properties::read(properties, &KNOWN)?;
+        let place = RolePlace {
+            account: home.account.clone(),
+            path: p.parsed("Path")?.unwrap_or_else(|| defaults.path.clone()),
+            name: p.parsed_or("RoleName", ROLE_NAME)?,
+            policy_name: p.parsed_or("PolicyName", POLICY_NAME)?,
+        };
+        let trust = trust(&p, home)?;
+        let (resources, endpoint_arns) = resources(&p, home)?;
+        let boundary = p.parsed("PermissionsBoundary")?.or_else(|| defaults.boundary.clone());
+        if p.choice("OnExisting", &["Fail", "Adopt"])? == Some("Adopt") {
+            return Err(
+                "OnExisting: Adopt is not supported yet; remove the existing entity or use other names".to_owned()
+            );
+        }
+        Ok(Self {
+            place,
+            trust,
+            actions: operations(&p)?,
+            resources,
+            endpoint_arns,
+            max_session: p.seconds("MaxSessionDuration", 3_600, 3_600, 43_200)?,
+            boundary: boundary.ok_or("PermissionsBoundary: set it; this provisioner has no boundary of its own")?,
+            tags: p.tags("Tags", 50 - TAG_COUNT, TAG_PREFIX)?,
+        })
+    }
+
+    /// The permission document for some of the wish's resources.
+    pub fn permissions(&self, resources: &BTreeSet<String>) -> Document<PermissionStatement> {
+        allow(None, self.actions.clone(), resources.iter().cloned().collect())
+    }
+}
+
+fn trust(p: &Properties<'_>, home: &Home) -> Result<Trust, String> {
+    let mut principals = BTreeSet::new();
+    for id in p.parsed_list::<AccountId>("TrustedAccountIds")? {
+        if id == home.account.id {
+            let instead = "a whole account of one's own is no trust; name its roles or users in TrustedPrincipalArns";
+            return Err(format!("TrustedAccountIds: \"{id}\" is this account itself; {instead}"));
+        }
+        principals.insert(Account { partition: home.account.partition.clone(), id }.root_arn());
+    }
+    for arn in p.parsed_list::<PrincipalArn>("TrustedPrincipalArns")? {
+        require_partition(&arn.to_string(), &home.account.partition)?;
+        principals.insert(arn.to_string());
+    }
+    if principals.is_empty() {
+        return Err("TrustedAccountIds: at least one account id here, or one ARN in TrustedPrincipalArns, is required"
+            .to_owned());
+    }
+    let trust = Trust {
+        principals,
+        external_id: p.parsed_or("ExternalId", home.account.id.as_str())?,
+        attribution: p.flag("CallerAttribution")?,
+    };
+    match trust.document().size() {
+        size if size > quota::TRUST => Err(format!(
+            "TrustedPrincipalArns: the trust policy would have {size} characters of IAM's {}; trust fewer principals, or whole accounts",
+            quota::TRUST
+        )),
+        _ => Ok(trust),
+    }
+}
+
+fn require_partition(arn: &str, partition: &Partition) -> Result<(), String> {
+    match arn.split(':').nth(1) {
+        Some(found) if found == partition.to_string() => Ok(()),
+        _ => Err(format!("TrustedPrincipalArns: \"{arn}\" is in another partition; it must be in {partition}")),
+    }
+}
+
+fn operations(p: &Properties<'_>) -> Result<Vec<String>, String> {
+    let mut wanted = p.list("Operations")?;
+    if wanted.is_empty() {
+        wanted = OPERATIONS.iter().take(2).map(|&o| o.to_owned()).collect();
+    }
+    if let Some(other) = wanted.iter().find(|o| !OPERATIONS.contains(&o.as_str())) {
+        let other = sagemaker_external::name::excerpt(other);
+        return Err(format!("Operations: \"{other}\" is not an operation; use {}", OPERATIONS.join(", ")));
+    }
+    let wanted: BTreeSet<String> = wanted.into_iter().collect();
+    Ok(wanted.into_iter().map(|operation| format!("sagemaker:{operation}")).collect())
+}
+
+/// All resource ARNs, and those of the endpoints apart.
+fn resources(p: &Properties<'_>, home: &Home) -> Result<(BTreeSet<String>, Vec<String>), String> {
+    let any = p.flag("AllowAnyEndpoint")?;
+    let regions = match p.list("Regions")? {
+        list if list.is_empty() => vec![home.region.to_string()],
+        list => list.into_iter().map(region_or_any).collect::<Result<_, _>>()?,
+    };
+    let endpoints = p.list("EndpointNames")?;
+    if endpoints.is_empty() {
+        return Err("EndpointNames: at least one endpoint name is required".to_owned());
+    }
+    let mut endpoint_arns = BTreeSet::new();
+    let mut all = BTreeSet::new();
+    let account = &home.account;
+    for region in &regions {
+        for name in &endpoints {
+            if name == "*" {
+                endpoint_arns.insert(wildcard("EndpointNames", any, account, region, "endpoint")?);
+            } else {
+                let name: EndpointName = name.parse().map_err(|e| format!("EndpointNames: {e}"))?;
+                endpoint_arns.extend(arn::endpoint_arns(account, region, &name));
+            }
+        }
+        for name in p.list("InferenceComponentNames")? {
+            if name == "*" {
+                all.insert(wildcard("InferenceComponentNames", any, account, region, "inference-component")?);
+            } else {
+                let name: InferenceComponentName = name.parse().map_err(|e| format!("InferenceComponentNames: {e}"))?;
+                all.extend(arn::inference_component_arns(account, region, &name));
+            }
+        }
+    }
+    all.extend(endpoint_arns.iter().cloned());
+    Ok((all, endpoint_arns.into_iter().collect()))
+}
+
+fn wildcard(key: &str, any: bool, account: &Account, region: &str, kind: &str) -> Result<String, String> {
+    if any {
+        return Ok(sagemaker_arn(account, region, kind, "*"));
+    }
+    Err(format!("{key}: \"*\" grants everything of this account; name the endpoints, or set AllowAnyEndpoint to true"))
+}
+
+/// `*` stands for every region, as in the recipe, for those who ask for it.
+fn region_or_any(text: String) -> Result<String, String> {
+    if text == "*" {
+        return Ok(text);
+    }
+    text.parse().map(|region: Region| region.to_string()).map_err(|e| format!("Regions: {e}, or *"))
+}
+
+#[cfg(test)]
+#[path = "role_tests.rs"]
+mod tests;

@@ -1,0 +1,160 @@
+//! One change to IAM each: the vocabulary between the pure plans and `iam.rs`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use sagemaker_external::arn::{PolicyArn, RoleArn};
+use sagemaker_external::name::{GroupName, IamPath, RoleName};
+
+pub type Tags = BTreeMap<String, String>;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// With its boundary in the same call: no moment without it (U26).
+    CreateRole {
+        role: RoleArn,
+        trust: String,
+        max_session: i32,
+        boundary: String,
+        tags: Tags,
+    },
+    PutBoundary {
+        role: RoleName,
+        boundary: String,
+    },
+    PutTrust {
+        role: RoleName,
+        document: String,
+    },
+    SetMaxSession {
+        role: RoleName,
+        seconds: i32,
+    },
+    TagRole {
+        role: RoleName,
+        tags: Tags,
+    },
+    UntagRole {
+        role: RoleName,
+        keys: Vec<String>,
+    },
+    DeleteInlinePolicy {
+        role: RoleName,
+        policy: String,
+    },
+    DeleteRole {
+        role: RoleName,
+    },
+    CreatePolicy {
+        policy: PolicyArn,
+        document: String,
+        tags: Tags,
+    },
+    /// A new version, at once the default one.
+    PutPolicy {
+        policy: PolicyArn,
+        document: String,
+    },
+    DeletePolicyVersion {
+        policy: PolicyArn,
+        version: String,
+    },
+    TagPolicy {
+        policy: PolicyArn,
+        tags: Tags,
+    },
+    UntagPolicy {
+        policy: PolicyArn,
+        keys: Vec<String>,
+    },
+    DeletePolicy {
+        policy: PolicyArn,
+    },
+    Attach {
+        role: RoleName,
+        policy: String,
+    },
+    Detach {
+        role: String,
+        policy: String,
+    },
+    CreateGroup {
+        path: IamPath,
+        group: GroupName,
+    },
+    PutGroupPolicy {
+        group: GroupName,
+        policy: String,
+        document: String,
+    },
+    DeleteGroupPolicy {
+        group: GroupName,
+        policy: String,
+    },
+    AddUser {
+        group: GroupName,
+        user: String,
+    },
+    RemoveUser {
+        group: GroupName,
+        user: String,
+    },
+    DeleteGroup {
+        group: GroupName,
+    },
+}
+
+impl Step {
+    /// Steps that take something away: when it is gone already, they are done (U14).
+    pub fn is_removal(&self) -> bool {
+        matches!(
+            self,
+            Self::DeleteInlinePolicy { .. }
+                | Self::DeleteRole { .. }
+                | Self::DeletePolicyVersion { .. }
+                | Self::DeletePolicy { .. }
+                | Self::Detach { .. }
+                | Self::DeleteGroupPolicy { .. }
+                | Self::RemoveUser { .. }
+                | Self::DeleteGroup { .. }
+                | Self::UntagRole { .. }
+                | Self::UntagPolicy { .. }
+        )
+    }
+
+    /// Steps that make an entity of their own.
+    pub fn is_creation(&self) -> bool {
+        matches!(self, Self::CreateRole { .. } | Self::CreatePolicy { .. } | Self::CreateGroup { .. })
+    }
+}
+
+/// IAM's own name of the action, and what it acts on: for logs and reasons.
+/// Documents are left out: a trust holds the ExternalId.
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CreateRole { role, .. } => write!(f, "CreateRole {role}"),
+            Self::PutBoundary { role, .. } => write!(f, "PutRolePermissionsBoundary {role}"),
+            Self::PutTrust { role, .. } => write!(f, "UpdateAssumeRolePolicy {role}"),
+            Self::SetMaxSession { role, .. } => write!(f, "UpdateRole {role}"),
+            Self::TagRole { role, .. } => write!(f, "TagRole {role}"),
+            Self::UntagRole { role, .. } => write!(f, "UntagRole {role}"),
+            Self::DeleteInlinePolicy { role, policy } => write!(f, "DeleteRolePolicy {policy} of {role}"),
+            Self::DeleteRole { role } => write!(f, "DeleteRole {role}"),
+            Self::CreatePolicy { policy, .. } => write!(f, "CreatePolicy {policy}"),
+            Self::PutPolicy { policy, .. } => write!(f, "CreatePolicyVersion {policy}"),
+            Self::DeletePolicyVersion { policy, version } => write!(f, "DeletePolicyVersion {version} of {policy}"),
+            Self::TagPolicy { policy, .. } => write!(f, "TagPolicy {policy}"),
+            Self::UntagPolicy { policy, .. } => write!(f, "UntagPolicy {policy}"),
+            Self::DeletePolicy { policy } => write!(f, "DeletePolicy {policy}"),
+            Self::Attach { role, policy } => write!(f, "AttachRolePolicy {policy} to {role}"),
+            Self::Detach { role, policy } => write!(f, "DetachRolePolicy {policy} from {role}"),
+            Self::CreateGroup { path, group } => write!(f, "CreateGroup {path}{group}"),
+            Self::PutGroupPolicy { group, policy, .. } => write!(f, "PutGroupPolicy {policy} of {group}"),
+            Self::DeleteGroupPolicy { group, policy } => write!(f, "DeleteGroupPolicy {policy} of {group}"),
+            Self::AddUser { group, user } => write!(f, "AddUserToGroup {user} to {group}"),
+            Self::RemoveUser { group, user } => write!(f, "RemoveUserFromGroup {user} from {group}"),
+            Self::DeleteGroup { group } => write!(f, "DeleteGroup {group}"),
+        }
+    }
+}
