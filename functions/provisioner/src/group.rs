@@ -201,12 +201,13 @@ fn claim(spec: &GroupSpec, owner: &Owner, group: &Group) -> Result<(), String> {
         ));
     }
     if let Some(foreign) = group.inline.keys().find(|name| **name == spec.policy_name.as_str())
-        && group.marked(owner).all(|name| name != foreign) {
-            return Err(format!(
-                "PolicyName: inline policy {foreign} of group {} was not made by this resource",
-                group.arn.name
-            ));
-        }
+        && group.marked(owner).all(|name| name != foreign)
+    {
+        return Err(format!(
+            "PolicyName: inline policy {foreign} of group {} was not made by this resource",
+            group.arn.name
+        ));
+    }
     Ok(())
 }
 

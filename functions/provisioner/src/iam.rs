@@ -58,7 +58,9 @@ impl Iam {
                 failure.code.starts_with("MalformedPolicyDocument") && failure.message.contains("Invalid principal");
             let unsettled = match failure.kind {
                 Kind::Conflict => true,
-                Kind::NotFound => fresh,
+                // A copy of IAM that does not know the new entity yet does not know
+                // its path either, by which the provisioner's permissions go.
+                Kind::NotFound | Kind::Denied => fresh,
                 _ => unknown_principal,
             };
             match waits.next() {

@@ -62,6 +62,9 @@ pub fn converge(
     state: &RoleState,
     old_tags: &BTreeSet<String>,
 ) -> Result<(Vec<Step>, Vec<PolicyArn>), String> {
+    if let Some(role) = &state.role {
+        claim(&spec.place, owner, role)?;
+    }
     let wanted = pack(spec, owner, state)?;
     let policies = wanted.iter().map(|(arn, _)| arn.clone()).collect();
     let Some(role) = &state.role else {
@@ -75,7 +78,6 @@ pub fn converge(
         let rights = rights(spec, owner, state, &wanted, &BTreeSet::new(), old_tags);
         return Ok(([vec![create], rights].concat(), policies));
     };
-    claim(&spec.place, owner, role)?;
     let name = &spec.place.name;
     let mut steps = Vec::new();
     if role.boundary.as_deref() != Some(spec.boundary.to_string().as_str()) {

@@ -1,1 +1,149 @@
+use proptest::prelude::*;
+use serde_json::json;
 
+use super::*;
+use crate::request::Home;
+use crate::role::Defaults;
+
+fn owner() -> Owner {
+    Owner { stack_id: "stack".to_owned(), logical_id: "Role".to_owned() }
+}
+
+fn spec(endpoints: &[String], accounts: &[&str]) -> RoleSpec {
+    let home = Home::of("arn:aws:lambda:us-east-1:111122223333:function:p").unwrap();
+    let boundary = "arn:aws:iam::111122223333:policy/b".parse().ok();
+    let defaults = Defaults { path: "/x/".parse().unwrap(), boundary };
+    let properties = json!({"EndpointNames": endpoints, "TrustedAccountIds": accounts});
+    RoleSpec::parse(properties.as_object().unwrap(), &home, &defaults).unwrap()
+}
+
+/// What IAM would hold after `spec` was carried out.
+fn state(spec: &RoleSpec, buckets: &[(PolicyArn, BTreeSet<String>)]) -> RoleState {
+    let policy = |resources: &BTreeSet<String>| Policy {
+        document: spec.permissions(resources).to_json(),
+        versions: vec!["v1".to_owned()],
+        default_version: "v1".to_owned(),
+        tags: owner().tags(),
+        roles: BTreeSet::from([spec.place.name.to_string()]),
+        others: BTreeSet::new(),
+    };
+    RoleState {
+        role: Some(Role {
+            arn: spec.place.role_arn(),
+            id: "AROA".to_owned(),
+            trust: spec.trust.document().to_json(),
+            max_session: 3600,
+            boundary: Some(spec.boundary.to_string()),
+            tags: owner().tags(),
+            attached: buckets.iter().map(|(arn, _)| arn.to_string()).collect(),
+            inline: Vec::new(),
+            instance_profiles: Vec::new(),
+        }),
+        policies: buckets.iter().map(|(arn, resources)| (arn.clone(), policy(resources))).collect(),
+        kin: BTreeSet::new(),
+    }
+}
+
+fn endpoints(ids: impl IntoIterator<Item = u16>) -> Vec<String> {
+    ids.into_iter().map(|id| format!("an-endpoint-with-a-rather-long-name-{id:05}")).collect()
+}
+
+fn changed(steps: &[Step]) -> BTreeSet<String> {
+    let policy = |step: &Step| match step {
+        Step::CreatePolicy { policy, .. } | Step::PutPolicy { policy, .. } => Some(policy.to_string()),
+        _ => None,
+    };
+    steps.iter().filter_map(policy).collect()
+}
+
+/// One endpoint more or less touches one policy, wherever its name would sort.
+#[test]
+fn one_endpoint_touches_one_policy() {
+    let old = spec(&endpoints(1000..1300), &["444455556666"]);
+    let buckets = pack(&old, &owner(), &RoleState::default()).unwrap();
+    assert!(buckets.len() > 3);
+    let state = state(&old, &buckets);
+    for ids in [(999..1300).collect::<Vec<u16>>(), (1000..1301).collect(), (1001..1300).collect()] {
+        let (steps, _) =
+            converge(&spec(&endpoints(ids), &["444455556666"]), &owner(), &state, &BTreeSet::new()).unwrap();
+        assert_eq!(changed(&steps).len(), 1, "{:?}", changed(&steps));
+    }
+}
+
+/// A shrinking grant gives its last policies up, and names keep counting from one.
+#[test]
+fn a_shrinking_grant_leaves_no_gap() {
+    let old = spec(&endpoints(0..300), &["444455556666"]);
+    let buckets = pack(&old, &owner(), &RoleState::default()).unwrap();
+    let state = state(&old, &buckets);
+    let first = &buckets[0].1;
+    let rest: Vec<String> =
+        old.resources.difference(first).map(|arn| arn.rsplit('/').next().unwrap().to_owned()).collect();
+    let (steps, policies) = converge(&spec(&rest, &["444455556666"]), &owner(), &state, &BTreeSet::new()).unwrap();
+    assert_eq!(policies, buckets.iter().map(|(arn, _)| arn.clone()).take(policies.len()).collect::<Vec<_>>());
+    assert_eq!(policies.len(), buckets.len() - 1);
+    let last = &buckets.last().unwrap().0;
+    assert!(steps.contains(&Step::DeletePolicy { policy: last.clone() }));
+}
+
+/// What a role may do at one moment: principals × resources.
+fn rights(role: &Trust, attached: &BTreeMap<String, BTreeSet<String>>) -> BTreeSet<(String, String)> {
+    let resources = attached.values().flatten();
+    resources.flat_map(|arn| role.principals.iter().map(move |who| (who.clone(), arn.clone()))).collect()
+}
+
+proptest! {
+    /// All resources are granted, once, in documents that IAM takes.
+    #[test]
+    fn packing_loses_nothing(before in prop::collection::btree_set(0u16..400, 0..300), after in prop::collection::btree_set(0u16..400, 1..300)) {
+        let old = spec(&endpoints(if before.is_empty() { BTreeSet::from([1]) } else { before }), &["444455556666"]);
+        let state = state(&old, &pack(&old, &owner(), &RoleState::default()).unwrap());
+        let new = spec(&endpoints(after), &["444455556666"]);
+        let buckets = pack(&new, &owner(), &state).unwrap();
+        let all: Vec<String> = buckets.iter().flat_map(|(_, resources)| resources.clone()).collect();
+        prop_assert_eq!(all.len(), new.resources.len());
+        prop_assert_eq!(all.into_iter().collect::<BTreeSet<_>>(), new.resources.clone());
+        for (index, (arn, resources)) in buckets.iter().enumerate() {
+            prop_assert_eq!(Some(arn.clone()), new.place.policy_arn(index));
+            prop_assert!(new.permissions(resources).size() <= quota::MANAGED);
+        }
+    }
+
+    /// U37: at no moment of an update does anyone have a right that they have neither
+    /// before nor after it.
+    #[test]
+    fn u37_no_moment_has_wider_rights(
+        old_accounts in prop::sample::subsequence(vec!["444455556666", "777788889999", "123456789012"], 1..=3),
+        new_accounts in prop::sample::subsequence(vec!["444455556666", "777788889999", "123456789012"], 1..=3),
+        old_ends in prop::collection::btree_set(0u16..200, 1..150),
+        new_ends in prop::collection::btree_set(0u16..200, 1..150),
+    ) {
+        let old = spec(&endpoints(old_ends), &old_accounts);
+        let new = spec(&endpoints(new_ends), &new_accounts);
+        let buckets = pack(&old, &owner(), &RoleState::default()).unwrap();
+        let (steps, _) = converge(&new, &owner(), &state(&old, &buckets), &BTreeSet::new()).unwrap();
+        let mut trust = old.trust.clone();
+        let mut documents: BTreeMap<String, BTreeSet<String>> = buckets.iter().map(|(arn, r)| (arn.to_string(), r.clone())).collect();
+        let mut attached = documents.clone();
+        let before = rights(&trust, &attached);
+        let after: BTreeSet<_> = new.resources.iter().flat_map(|arn| new.trust.principals.iter().map(move |who| (who.clone(), arn.clone()))).collect();
+        for step in &steps {
+            match step {
+                Step::PutTrust { document, .. } => trust = Trust::from_document(document).unwrap(),
+                Step::CreatePolicy { policy, document, .. } => _ = documents.insert(policy.to_string(), named_resources(document).into_iter().collect()),
+                Step::PutPolicy { policy, document } => {
+                    let resources: BTreeSet<String> = named_resources(document).into_iter().collect();
+                    attached.entry(policy.to_string()).and_modify(|held| *held = resources.clone());
+                    documents.insert(policy.to_string(), resources);
+                }
+                Step::Attach { policy, .. } => _ = attached.insert(policy.clone(), documents[policy].clone()),
+                Step::Detach { policy, .. } => _ = attached.remove(policy),
+                _ => {}
+            }
+            for right in rights(&trust, &attached) {
+                prop_assert!(before.contains(&right) || after.contains(&right), "{right:?} after {step}");
+            }
+        }
+        prop_assert_eq!(rights(&trust, &attached), after);
+    }
+}

@@ -38,10 +38,12 @@ impl Iam {
                 tokio::join!(self.attached(name), self.inline(name), self.profiles(name));
             (role.attached, role.inline, role.instance_profiles) = (attached?, inline?, profiles?);
             for arn in role.attached.iter().filter_map(|arn| arn.parse::<PolicyArn>().ok()) {
-                if arn.account == place.account && !policies.contains_key(&arn)
-                    && let Some(policy) = self.policy(&arn).await? {
-                        policies.insert(arn, policy);
-                    }
+                if arn.account == place.account
+                    && !policies.contains_key(&arn)
+                    && let Some(policy) = self.policy(&arn).await?
+                {
+                    policies.insert(arn, policy);
+                }
             }
         }
         let mut kin = BTreeSet::new();

@@ -1,0 +1,212 @@
+//! Delete of the parent's half.
+
+use serde_json::json;
+
+use crate::iam::Fault;
+use crate::stage::{POLICY_ARN, Stage, create, delete, role, update, with, writes};
+
+/// C21, U10, U11, U37: everything that hangs on the role goes before it, in order.
+#[tokio::test]
+async fn u10_u11_u37_order_on_delete() {
+    let stage = Stage::new();
+    let id = stage.created(&create(&role())).await;
+    stage.created(&update(&id, &role(), &with(role(), json!({"EndpointNames": ["wine"]})))).await;
+    {
+        let mut world = stage.iam.world();
+        let role = world.roles.get_mut("sagemakerexternal").unwrap();
+        role.attached.insert("arn:aws:iam::aws:policy/ReadOnlyAccess".to_owned());
+        role.inline.insert("by-hand".to_owned(), "{}".to_owned());
+    }
+    let answer = stage.succeed(&delete(&id, &role())).await;
+    assert_eq!(answer["PhysicalResourceId"], id.as_str(), "C21");
+    assert_eq!(
+        writes(&stage.iam.take_calls()),
+        [
+            "DetachRolePolicy SageMakerExternal",
+            "DetachRolePolicy SageMakerExternal",
+            "DeletePolicyVersion SageMakerExternalInvokeEndpoint",
+            "DeletePolicy SageMakerExternalInvokeEndpoint",
+            "DeleteRolePolicy SageMakerExternal",
+            "DeleteRole SageMakerExternal",
+        ]
+    );
+    let world = stage.iam.world();
+    assert!(world.roles.is_empty() && world.policies.is_empty());
+}
+
+/// C09: the marker of a Create that made nothing: no call at all.
+#[tokio::test]
+async fn c09_the_marker_touches_nothing() {
+    let stage = Stage::new();
+    stage.created(&create(&role())).await;
+    let answer = stage.succeed(&delete("SageMakerExternal::CreateFailed", &role())).await;
+    assert_eq!(answer["PhysicalResourceId"], "SageMakerExternal::CreateFailed");
+    assert_eq!(stage.iam.take_calls(), [""; 0]);
+}
+
+/// C20, C24: gone already, or partly gone: done.
+#[tokio::test]
+async fn c20_what_is_gone_is_deleted() {
+    let stage = Stage::new();
+    let id = stage.created(&create(&role())).await;
+    stage.succeed(&delete(&id, &role())).await;
+    stage.iam.take_calls();
+    stage.succeed(&delete(&id, &role())).await;
+    assert_eq!(writes(&stage.iam.take_calls()), [""; 0]);
+}
+
+/// U14: gone between the reading and the step: the next step is taken all the same.
+#[tokio::test]
+async fn u14_a_step_on_something_gone_is_done() {
+    for action in ["DetachRolePolicy", "DeletePolicyVersion", "DeletePolicy", "DeleteRole"] {
+        let stage = Stage::new();
+        let id = stage.created(&create(&role())).await;
+        stage.created(&update(&id, &role(), &with(role(), json!({"EndpointNames": ["wine"]})))).await;
+        // The other's call takes effect, and ours finds nothing.
+        match action {
+            "DetachRolePolicy" => {
+                stage.iam.world().roles.get_mut("sagemakerexternal").unwrap().attached.clear();
+                stage.iam.world().roles.get_mut("sagemakerexternal").unwrap().attached.insert(POLICY_ARN.to_owned());
+                stage.iam.fault(action, Fault::Refused(404, "NoSuchEntity", "gone"));
+                stage.iam.fault("DeletePolicy", Fault::Refused(404, "NoSuchEntity", "gone"));
+                stage.iam.fault("DeleteRole", Fault::Refused(404, "NoSuchEntity", "gone"));
+            }
+            action => stage.iam.fault(action, Fault::Refused(404, "NoSuchEntity", "gone")),
+        }
+        if action == "DeletePolicyVersion" {
+            stage.iam.fault("DeletePolicy", Fault::Refused(404, "NoSuchEntity", "gone"));
+        }
+        stage.succeed(&delete(&id, &role())).await;
+        let calls = stage.iam.take_calls();
+        assert!(calls.contains(&format!("{action} {} !NoSuchEntity", named(action))), "{action}: {calls:?}");
+        assert!(calls.iter().any(|call| call.starts_with("DeleteRole SageMakerExternal")), "{action}: {calls:?}");
+    }
+}
+
+fn named(action: &str) -> &'static str {
+    if action.contains("RolePolicy") || action == "DeleteRole" {
+        "SageMakerExternal"
+    } else {
+        "SageMakerExternalInvokeEndpoint"
+    }
+}
+
+/// C11: an id that CloudFormation invented: what is ours by tags is found by name.
+#[tokio::test]
+async fn c11_an_invented_id_finds_only_what_is_ours() {
+    let stage = Stage::new();
+    stage.created(&create(&role())).await;
+    let invented = delete("parent-ExternalRole-1ABCDEFGHIJKL", &role());
+    let theirs = with(invented.clone(), json!({"LogicalResourceId": "Another"}));
+    stage.succeed(&theirs).await;
+    assert_eq!(writes(&stage.iam.take_calls()), [""; 0], "another resource's role stays");
+    let answer = stage.succeed(&invented).await;
+    assert_eq!(answer["PhysicalResourceId"], "parent-ExternalRole-1ABCDEFGHIJKL");
+    let world = stage.iam.world();
+    assert!(world.roles.is_empty() && world.policies.is_empty());
+}
+
+/// C35: nothing in the properties blocks a Delete.
+#[tokio::test]
+async fn c35_invalid_properties_do_not_block_a_delete() {
+    for properties in [
+        json!({}),
+        json!({"EndpointNames": ["a*"], "Nonsense": 1, "RoleName": "a b", "Path": "x", "PolicyName": ["?"], "MaxSessionDuration": "x"}),
+        json!({"RoleName": 7, "Tags": "no"}),
+    ] {
+        let stage = Stage::new();
+        let id = stage.created(&create(&role())).await;
+        stage.succeed(&delete(&id, &with(properties, json!({"ServiceToken": crate::stage::FUNCTION})))).await;
+        let world = stage.iam.world();
+        assert!(world.roles.is_empty() && world.policies.is_empty());
+    }
+}
+
+/// C37: a Delete without id or properties is answered, and finds its own by name.
+#[tokio::test]
+async fn c37_a_delete_without_id_is_answered() {
+    let stage = Stage::new();
+    stage.created(&create(&role())).await;
+    let bare = with(delete("x", &role()), json!({"PhysicalResourceId": null, "ResourceProperties": null}));
+    let answer = stage.succeed(&bare).await;
+    assert_eq!(answer["PhysicalResourceId"], "SageMakerExternal::MissingPhysicalResourceId");
+    assert!(stage.iam.world().roles.is_empty());
+}
+
+/// U09: a stranger hangs on the policy: named, and nothing is touched.
+#[tokio::test]
+async fn u09_a_policy_in_use_elsewhere_is_named() {
+    let stage = Stage::new();
+    let id = stage.created(&create(&role())).await;
+    stage
+        .created(&with(
+            create(&with(role(), json!({"RoleName": "Theirs", "PolicyName": "P"}))),
+            json!({"LogicalResourceId": "O"}),
+        ))
+        .await;
+    {
+        let mut world = stage.iam.world();
+        world.roles.get_mut("theirs").unwrap().attached.insert(POLICY_ARN.to_owned());
+        world.policies.get_mut("sagemakerexternalinvokeendpoint").unwrap().users.push("alice".to_owned());
+    }
+    let (reason, kept) = stage.fail(&delete(&id, &role())).await;
+    assert!(reason.contains("role Theirs") && reason.contains("user alice"), "{reason}");
+    assert_eq!(kept, id);
+    assert_eq!(writes(&stage.iam.take_calls()), [""; 0]);
+    {
+        let mut world = stage.iam.world();
+        world.roles.get_mut("theirs").unwrap().attached.remove(POLICY_ARN);
+        world.policies.get_mut("sagemakerexternalinvokeendpoint").unwrap().users.clear();
+    }
+    stage.succeed(&delete(&id, &role())).await;
+    assert_eq!(stage.iam.world().roles.keys().collect::<Vec<_>>(), ["theirs"]);
+}
+
+/// U12: a role in an instance profile is not taken out of it.
+#[tokio::test]
+async fn u12_an_instance_profile_is_named() {
+    let stage = Stage::new();
+    let id = stage.created(&create(&role())).await;
+    stage.iam.world().roles.get_mut("sagemakerexternal").unwrap().profiles = vec!["web".to_owned()];
+    let (reason, _) = stage.fail(&delete(&id, &role())).await;
+    assert!(reason.contains("instance profiles (web)"), "{reason}");
+    assert_eq!(writes(&stage.iam.take_calls()), [""; 0]);
+}
+
+/// Damage by hand: the role gone, the policy detached: the rest is still found.
+#[tokio::test]
+async fn delete_after_manual_damage() {
+    let damage: [fn(&mut crate::iam::World); 3] = [
+        |world| world.roles.clear(),
+        |world| world.roles.values_mut().for_each(|role| role.attached.clear()),
+        |world| {
+            world.roles.values_mut().for_each(|role| role.attached.clear());
+            world.policies.clear();
+        },
+    ];
+    for hand in damage {
+        let stage = Stage::new();
+        let id = stage.created(&create(&role())).await;
+        hand(&mut stage.iam.world());
+        stage.succeed(&delete(&id, &role())).await;
+        let world = stage.iam.world();
+        assert!(world.roles.is_empty() && world.policies.is_empty());
+    }
+}
+
+/// A grant over several policies goes whole, and from the last, so that an
+/// interrupted Delete finds the rest.
+#[tokio::test]
+async fn a_split_grant_is_deleted_whole() {
+    let names: Vec<String> = (0..300).map(|n| format!("an-endpoint-with-a-rather-long-name-{n:04}")).collect();
+    let properties = with(role(), json!({"EndpointNames": names}));
+    let stage = Stage::new();
+    let id = stage.created(&create(&properties)).await;
+    stage.iam.fault("DeletePolicy", Fault::Refused(400, "Throttling", "Rate exceeded"));
+    let (reason, kept) = stage.fail(&delete(&id, &properties)).await;
+    assert!(reason.starts_with("DeletePolicy") && kept == id, "{reason}");
+    assert!(stage.iam.world().policies.len() > 1);
+    stage.succeed(&delete(&id, &properties)).await;
+    let world = stage.iam.world();
+    assert!(world.roles.is_empty() && world.policies.is_empty());
+}

@@ -1,0 +1,124 @@
+//! Managed policies: five versions, none of them deleted while it is the default.
+
+use std::collections::BTreeMap;
+
+use super::{Answer, PAGE, Policy, World, encoded, missing};
+use crate::wire::{Fields, list_xml, tags_xml, text_xml};
+
+impl World {
+    pub(super) fn policy_key(&self, f: &Fields) -> Option<String> {
+        let arn = f.get("PolicyArn");
+        let found = self.policies.iter().find(|(_, policy)| self.arn("policy", &policy.path, &policy.name) == arn);
+        found.map(|(key, _)| key.clone())
+    }
+
+    pub(super) fn policy(&self, f: &Fields) -> Result<&Policy, (u16, &'static str, String)> {
+        self.policy_key(f).and_then(|key| self.policies.get(&key)).ok_or_else(|| missing("policy"))
+    }
+
+    pub(super) fn policy_mut(&mut self, f: &Fields) -> Result<&mut Policy, (u16, &'static str, String)> {
+        self.policy_key(f).and_then(|key| self.policies.get_mut(&key)).ok_or_else(|| missing("policy"))
+    }
+
+    pub(super) fn create_policy(&mut self, f: &Fields) -> Answer {
+        let name = f.get("PolicyName");
+        if self.policies.contains_key(&name.to_lowercase()) {
+            return Err((409, "EntityAlreadyExists", format!("A policy called {name} already exists.")));
+        }
+        let policy = Policy {
+            name: name.to_owned(),
+            path: f.get("Path").to_owned(),
+            id: self.new_id("ANPA"),
+            versions: BTreeMap::from([(1, f.get("PolicyDocument").to_owned())]),
+            default: 1,
+            newest: 1,
+            tags: f.tags(),
+            users: Vec::new(),
+        };
+        let xml = self.policy_xml(&policy);
+        self.policies.insert(name.to_lowercase(), policy);
+        Ok(xml)
+    }
+
+    pub(super) fn policy_xml(&self, policy: &Policy) -> String {
+        format!(
+            "<Policy>{}{}{}{}{}{}</Policy>",
+            text_xml("PolicyName", &policy.name),
+            text_xml("PolicyId", &policy.id),
+            text_xml("Arn", &self.arn("policy", &policy.path, &policy.name)),
+            text_xml("Path", &policy.path),
+            text_xml("DefaultVersionId", &format!("v{}", policy.default)),
+            tags_xml(&policy.tags),
+        )
+    }
+
+    pub(super) fn get_policy_version(&self, f: &Fields) -> Answer {
+        let version = f.get("VersionId").trim_start_matches('v').parse().unwrap_or(0);
+        let document = self.policy(f)?.versions.get(&version).ok_or_else(|| missing("version"))?;
+        Ok(format!("<PolicyVersion>{}</PolicyVersion>", text_xml("Document", &encoded(document))))
+    }
+
+    pub(super) fn list_policy_versions(&self, f: &Fields) -> Answer {
+        let policy = self.policy(f)?;
+        // Newest first, as IAM lists them.
+        let items = policy.versions.keys().rev().map(|version| {
+            format!(
+                "<VersionId>v{version}</VersionId><IsDefaultVersion>{}</IsDefaultVersion>",
+                *version == policy.default
+            )
+        });
+        Ok(list_xml("Versions", items.collect(), f, PAGE))
+    }
+
+    pub(super) fn create_policy_version(&mut self, f: &Fields) -> Answer {
+        let document = f.get("PolicyDocument").to_owned();
+        let policy = self.policy_mut(f)?;
+        if policy.versions.len() >= 5 {
+            return Err((409, "LimitExceeded", "A managed policy can have up to 5 versions.".to_owned()));
+        }
+        policy.newest += 1;
+        policy.versions.insert(policy.newest, document);
+        if f.get("SetAsDefault") == "true" {
+            policy.default = policy.newest;
+        }
+        Ok(format!("<PolicyVersion><VersionId>v{}</VersionId></PolicyVersion>", policy.newest))
+    }
+
+    pub(super) fn delete_policy_version(&mut self, f: &Fields) -> Answer {
+        let version: u32 = f.get("VersionId").trim_start_matches('v').parse().unwrap_or(0);
+        let policy = self.policy_mut(f)?;
+        if version == policy.default {
+            return Err((409, "DeleteConflict", "Cannot delete the default version of a policy.".to_owned()));
+        }
+        policy.versions.remove(&version).map(|_| String::new()).ok_or_else(|| missing("version"))
+    }
+
+    pub(super) fn list_entities(&self, f: &Fields) -> Answer {
+        let arn = f.get("PolicyArn");
+        let policy = self.policy(f)?;
+        let roles = self.roles.values().filter(|role| role.attached.contains(arn));
+        let roles: Vec<String> =
+            roles.map(|role| text_xml("RoleName", &role.name) + "<RoleId>AROAX</RoleId>").collect();
+        let users: String = policy
+            .users
+            .iter()
+            .map(|user| format!("<member><UserName>{user}</UserName><UserId>AIDAX</UserId></member>"))
+            .collect();
+        Ok(format!("<PolicyUsers>{users}</PolicyUsers>{}", list_xml("PolicyRoles", roles, f, PAGE)))
+    }
+
+    pub(super) fn delete_policy(&mut self, f: &Fields) -> Answer {
+        let arn = f.get("PolicyArn");
+        let policy = self.policy(f)?;
+        if !policy.users.is_empty() || self.roles.values().any(|role| role.attached.contains(arn)) {
+            return Err((409, "DeleteConflict", "Cannot delete a policy attached to entities.".to_owned()));
+        }
+        if policy.versions.len() > 1 {
+            return Err((409, "DeleteConflict", "This policy has more than one version.".to_owned()));
+        }
+        if let Some(key) = self.policy_key(f) {
+            self.policies.remove(&key);
+        }
+        Ok(String::new())
+    }
+}

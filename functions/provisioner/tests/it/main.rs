@@ -1,0 +1,22 @@
+//! The provisioner driven as CloudFormation drives it: events in, one answer out,
+//! and a strict stand-in for IAM behind the real SDK client.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+#![expect(unreachable_pub, reason = "a test crate has no outside; pub marks what its modules share")]
+
+mod answer;
+mod create;
+mod delete;
+mod group;
+mod iam;
+mod replace;
+mod settle;
+mod stage;
+mod update;
+mod wire;

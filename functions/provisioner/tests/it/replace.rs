@@ -1,0 +1,126 @@
+//! Replacement: an Update that names another role.
+
+use serde_json::{Value, json};
+
+use crate::iam::Fault;
+use crate::stage::{ROLE_ARN, Stage, create, delete, role, update, with, writes};
+
+const NEW_ARN: &str = "arn:aws:iam::111122223333:role/sagemaker-external/New";
+
+fn new() -> Value {
+    with(role(), json!({"RoleName": "New"}))
+}
+
+/// C15, C16: the new role first, the old one untouched until its own Delete, which
+/// leaves the policy that both share.
+#[tokio::test]
+async fn c15_c16_replacement_and_its_cleanup() {
+    let stage = Stage::new();
+    let old_id = stage.created(&create(&role())).await;
+    let before = stage.iam.world().roles["sagemakerexternal"].clone();
+    let answer = stage.succeed(&update(&old_id, &role(), &new())).await;
+    assert_eq!(answer["PhysicalResourceId"], NEW_ARN);
+    assert_eq!(writes(&stage.iam.take_calls()), ["CreateRole New", "AttachRolePolicy New"]);
+    assert_eq!(stage.iam.world().roles["sagemakerexternal"], before, "C15: the old one is not touched");
+
+    let answer = stage.succeed(&delete(&old_id, &role())).await;
+    assert_eq!(answer["PhysicalResourceId"], ROLE_ARN, "C21");
+    assert_eq!(writes(&stage.iam.take_calls()), ["DetachRolePolicy SageMakerExternal", "DeleteRole SageMakerExternal"]);
+    let world = stage.iam.world();
+    assert_eq!(world.roles.keys().collect::<Vec<_>>(), ["new"]);
+    assert_eq!(world.roles["new"].attached.len(), 1, "C16: the live one keeps its policy");
+    assert_eq!(world.policies.len(), 1);
+}
+
+/// U37 in a replacement: the old role does not gain by the new one's rights.
+#[tokio::test]
+async fn u37_a_shared_policy_leaves_the_old_role_before_it_changes() {
+    let stage = Stage::new();
+    let old_id = stage.created(&create(&role())).await;
+    let new = with(new(), json!({"EndpointNames": ["wine"]}));
+    stage.succeed(&update(&old_id, &role(), &new)).await;
+    assert_eq!(
+        writes(&stage.iam.take_calls()),
+        [
+            "CreateRole New",
+            "DetachRolePolicy SageMakerExternal",
+            "CreatePolicyVersion SageMakerExternalInvokeEndpoint",
+            "AttachRolePolicy New",
+        ]
+    );
+    // The rollback brings it back, and the new role does not gain either.
+    let answer = stage.succeed(&update(NEW_ARN, &new, &role())).await;
+    assert_eq!(answer["PhysicalResourceId"], ROLE_ARN);
+    stage.succeed(&delete(NEW_ARN, &new)).await;
+    let world = stage.iam.world();
+    assert_eq!(world.roles.keys().collect::<Vec<_>>(), ["sagemakerexternal"]);
+    assert_eq!(world.roles["sagemakerexternal"].attached.len(), 1);
+    let policy = &world.policies["sagemakerexternalinvokeendpoint"];
+    assert!(policy.versions[&policy.default].contains("endpoint/iris"));
+}
+
+/// C16: with a policy of its own each, the old one's goes with it.
+#[tokio::test]
+async fn c16_policies_of_the_old_role_go_with_it() {
+    let stage = Stage::new();
+    let old_id = stage.created(&create(&role())).await;
+    let new = with(new(), json!({"PolicyName": "NewPolicy", "Path": "/sagemaker-external/x/"}));
+    let answer = stage.succeed(&update(&old_id, &role(), &new)).await;
+    let new_id = answer["PhysicalResourceId"].as_str().unwrap().to_owned();
+    assert_eq!(stage.iam.world().policies.len(), 2, "C15: both until the old one is deleted");
+    stage.succeed(&delete(&old_id, &role())).await;
+    assert_eq!(stage.iam.world().policies.keys().collect::<Vec<_>>(), ["newpolicy"]);
+    stage.succeed(&delete(&new_id, &new)).await;
+    assert!(stage.iam.world().roles.is_empty() && stage.iam.world().policies.is_empty());
+}
+
+/// C17, C18: a replacement that fails takes back what it made, keeps the id, and the
+/// rollback finds the old role whole.
+#[tokio::test]
+async fn c17_c18_a_failed_replacement_leaves_no_orphan() {
+    let wish = with(new(), json!({"EndpointNames": ["wine"]}));
+    for action in ["CreateRole", "DetachRolePolicy", "CreatePolicyVersion", "AttachRolePolicy"] {
+        let stage = Stage::new();
+        let id = stage.created(&create(&role())).await;
+        stage.iam.fault(action, Fault::Refused(400, "ValidationError", "no"));
+        let (_, kept) = stage.fail(&update(&id, &role(), &wish)).await;
+        assert_eq!(kept, id, "{action}");
+        assert_eq!(stage.iam.world().roles.keys().collect::<Vec<_>>(), ["sagemakerexternal"], "{action}");
+        stage.succeed(&update(&id, &wish, &role())).await;
+        let world = stage.iam.world();
+        assert_eq!(world.roles["sagemakerexternal"].attached.len(), 1, "{action}");
+        let policy = &world.policies["sagemakerexternalinvokeendpoint"];
+        assert!(policy.versions[&policy.default].contains("endpoint/iris"), "{action}");
+    }
+}
+
+/// C18: where the function could not clean up (here: the clean-up fails too), the
+/// rollback Update removes the half-made role that only the old properties name.
+#[tokio::test]
+async fn c18_the_rollback_removes_what_a_lost_update_made() {
+    let stage = Stage::new();
+    let id = stage.created(&create(&role())).await;
+    stage.iam.fault("AttachRolePolicy", Fault::Refused(400, "ValidationError", "no"));
+    stage.iam.fault("DeleteRole", Fault::Refused(400, "ValidationError", "no"));
+    stage.fail(&update(&id, &role(), &new())).await;
+    assert_eq!(stage.iam.world().roles.len(), 2, "the new role could not be removed");
+    stage.succeed(&update(&id, &new(), &role())).await;
+    assert_eq!(stage.iam.world().roles.keys().collect::<Vec<_>>(), ["sagemakerexternal"]);
+}
+
+/// C13 for a replacement: the new name belongs to someone else.
+#[tokio::test]
+async fn c13_a_replacement_does_not_take_a_strangers_role() {
+    let stage = Stage::new();
+    stage
+        .created(&with(create(&with(new(), json!({"PolicyName": "Theirs"}))), json!({"LogicalResourceId": "Other"})))
+        .await;
+    let id = stage.created(&create(&role())).await;
+    let before = stage.iam.world().roles.clone();
+    let (reason, kept) = stage.fail(&update(&id, &role(), &new())).await;
+    assert!(reason.contains("was not made by this resource"), "{reason}");
+    assert_eq!(kept, id);
+    assert_eq!(writes(&stage.iam.take_calls()), [""; 0]);
+    stage.succeed(&update(&id, &new(), &role())).await;
+    assert_eq!(stage.iam.world().roles, before);
+}

@@ -1,0 +1,167 @@
+//! CloudFormation's side of the tests: events sent, answers received.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_types::body::SdkBody;
+use provisioner::handler::{Invocation, Provisioner, Settings};
+use serde_json::{Map, Value, json};
+use tokio::time::Instant;
+
+use crate::iam::Iam;
+
+pub const ACCOUNT: &str = "111122223333";
+pub const CHILD: &str = "444455556666";
+pub const FUNCTION: &str = "arn:aws:lambda:us-east-1:111122223333:function:provisioner";
+pub const STACK: &str = "arn:aws:cloudformation:us-east-1:111122223333:stack/parent/0f5a";
+pub const BOUNDARY: &str = "arn:aws:iam::111122223333:policy/boundary";
+pub const ROLE_ARN: &str = "arn:aws:iam::111122223333:role/sagemaker-external/SageMakerExternal";
+pub const POLICY_ARN: &str = "arn:aws:iam::111122223333:policy/sagemaker-external/SageMakerExternalInvokeEndpoint";
+pub const GROUP_ARN: &str = "arn:aws:iam::111122223333:group/sagemaker-external/SagemakerTester";
+pub const URL: &str =
+    "https://cloudformation-custom-resource-response-useast1.s3.amazonaws.com/key?X-Amz-Signature=url-canary";
+
+/// The bucket behind the ResponseURL: takes answers, or does what the next status says.
+#[derive(Debug, Clone, Default)]
+pub struct Bucket {
+    pub taken: Arc<Mutex<Vec<HttpRequest>>>,
+    pub statuses: Arc<Mutex<Vec<u16>>>,
+}
+
+impl HttpConnector for Bucket {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        self.taken.lock().unwrap().push(request);
+        let mut statuses = self.statuses.lock().unwrap();
+        let status = if statuses.is_empty() { 200 } else { statuses.remove(0) };
+        let mut response = HttpResponse::new(status.try_into().unwrap(), SdkBody::empty());
+        response.headers_mut().insert("location", "https://evil.example/");
+        HttpConnectorFuture::ready(Ok(response))
+    }
+}
+
+pub struct Stage {
+    pub iam: Iam,
+    pub bucket: Bucket,
+    provisioner: Provisioner,
+}
+
+impl Stage {
+    pub fn new() -> Self {
+        let settings = Settings::read(|name| (name == "PERMISSIONS_BOUNDARY_ARN").then(|| BOUNDARY.to_owned()));
+        Self::with(settings)
+    }
+
+    pub fn with(settings: Settings) -> Self {
+        let (iam, bucket) = (Iam::new(ACCOUNT), Bucket::default());
+        let connector = SharedHttpConnector::new(bucket.clone());
+        let provisioner = Provisioner::new(provisioner::iam::Iam::new(iam.client()), connector, settings);
+        Self { iam, bucket, provisioner }
+    }
+
+    /// Sends an event as it is, with two minutes to go.
+    pub async fn raw(&self, event: &Value) {
+        let deadline = Instant::now() + Duration::from_secs(120);
+        let invocation = Invocation { function_arn: FUNCTION.to_owned(), deadline };
+        self.provisioner.handle(event, &invocation).await;
+    }
+
+    /// Sends an event and returns its one answer.
+    pub async fn send(&self, event: &Value) -> Value {
+        self.bucket.taken.lock().unwrap().clear();
+        self.raw(event).await;
+        let answers = self.answers();
+        assert_eq!(answers.len(), 1, "C45: exactly one answer, not {answers:?}");
+        let answer = answers.into_iter().next().unwrap();
+        for key in ["StackId", "RequestId", "LogicalResourceId"] {
+            assert_eq!(answer[key], event[key], "C01: {key} is copied verbatim");
+        }
+        assert!(answer["PhysicalResourceId"].as_str().is_some_and(|id| !id.is_empty()), "C10: {answer}");
+        assert!(answer["PhysicalResourceId"].as_str().is_some_and(|id| id.len() <= 1024), "C41: {answer}");
+        if answer["Status"] == "FAILED" {
+            assert!(answer["Reason"].as_str().is_some_and(|reason| !reason.is_empty()), "C06: {answer}");
+        }
+        answer
+    }
+
+    pub fn answers(&self) -> Vec<Value> {
+        let taken = self.bucket.taken.lock().unwrap();
+        taken.iter().map(|request| serde_json::from_slice(request.body().bytes().unwrap()).unwrap()).collect()
+    }
+
+    /// Sends, and asserts that it went well.
+    pub async fn succeed(&self, event: &Value) -> Value {
+        let answer = self.send(event).await;
+        assert_eq!(answer["Status"], "SUCCESS", "{answer}");
+        answer
+    }
+
+    /// Sends, and asserts that it did not; returns the reason.
+    pub async fn fail(&self, event: &Value) -> (String, String) {
+        let answer = self.send(event).await;
+        assert_eq!(answer["Status"], "FAILED", "{answer}");
+        let text = |key: &str| answer[key].as_str().unwrap_or_default().to_owned();
+        (text("Reason"), text("PhysicalResourceId"))
+    }
+
+    /// Creates the resource of `properties` and forgets the calls it took.
+    pub async fn created(&self, event: &Value) -> String {
+        let answer = self.succeed(event).await;
+        self.iam.take_calls();
+        answer["PhysicalResourceId"].as_str().unwrap_or_default().to_owned()
+    }
+}
+
+/// Properties of the recipe's role.
+pub fn role() -> Value {
+    json!({"ServiceToken": FUNCTION, "ServiceTimeout": "150", "EndpointNames": ["iris"], "TrustedAccountIds": [CHILD]})
+}
+
+/// Properties of the recipe's group.
+pub fn group() -> Value {
+    json!({"ServiceToken": FUNCTION, "RoleArns": ["arn:aws:iam::777788889999:role/sagemaker-external/SageMakerExternal"]})
+}
+
+/// `base` with some members set, or removed where null.
+pub fn with(base: Value, changes: Value) -> Value {
+    let mut members: Map<String, Value> = base.as_object().unwrap().clone();
+    for (key, value) in changes.as_object().unwrap() {
+        match value {
+            Value::Null => members.remove(key),
+            value => members.insert(key.clone(), value.clone()),
+        };
+    }
+    Value::Object(members)
+}
+
+fn event(kind: &str, request: &str, properties: &Value) -> Value {
+    json!({
+        "RequestType": request, "ResponseURL": URL, "StackId": STACK, "RequestId": format!("{request}-1"),
+        "LogicalResourceId": kind, "ResourceType": format!("Custom::SageMaker{kind}"), "ServiceToken": FUNCTION,
+        "ResourceProperties": properties,
+    })
+}
+
+/// The kind is told from the properties: a group names roles.
+fn kind(properties: &Value) -> &'static str {
+    if properties.get("RoleArns").is_some() { "ExternalGroup" } else { "ExternalRole" }
+}
+
+pub fn create(properties: &Value) -> Value {
+    event(kind(properties), "Create", properties)
+}
+
+pub fn update(id: &str, old: &Value, new: &Value) -> Value {
+    let id = json!({"PhysicalResourceId": id, "OldResourceProperties": old});
+    with(event(kind(new), "Update", new), id)
+}
+
+pub fn delete(id: &str, properties: &Value) -> Value {
+    with(event(kind(properties), "Delete", properties), json!({"PhysicalResourceId": id}))
+}
+
+/// The calls that change something.
+pub fn writes(calls: &[String]) -> Vec<&str> {
+    calls.iter().map(String::as_str).filter(|call| !call.starts_with("Get") && !call.starts_with("List")).collect()
+}
