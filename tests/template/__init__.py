@@ -1,0 +1,1 @@
+"""What the template promises, checked without an account or an emulator."""

@@ -1,0 +1,191 @@
+"""What may be typed in (parameters, the rules between them, samconfig.toml) and sent (events/)."""
+
+import base64
+import json
+import re
+import tomllib
+
+import pytest
+
+from tests.template.expansion import ROOT, Stack, is_list, parameters, source
+from tests.template.rules import FUNCTIONS, fits, refusal
+from tests.template.sides import BOTH, CHILD, PARENT, PARENT_ROLE, ROUTES
+
+# Other stacks and scripts use these names.
+PARAMETERS = {
+    "Side", "EndpointNames", "TrustedAccountIds", "TrustedPrincipalArns", "UserNames", "ExternalId", "EndpointRegion",
+    "RoleArn", "Grants", "RoleName", "PolicyName", "GroupName", "IamPath", "Architecture", "LogRetentionDays",
+    "LogLevel",
+}
+LISTS = {"EndpointNames", "TrustedAccountIds", "TrustedPrincipalArns", "UserNames"}
+
+
+def test_parameters_have_their_names_and_defaults():
+    assert source()["Parameters"].keys() == PARAMETERS
+    assert {name for name in PARAMETERS if is_list(name)} == LISTS
+    defaults = {name: value for name, value in parameters().items() if value not in ("", [""])}
+    assert defaults == {
+        "Side": "Both", "RoleName": "SageMakerExternal", "PolicyName": "SageMakerExternalInvokeEndpoint",
+        "GroupName": "SagemakerTester", "IamPath": "/sagemaker-external/", "Architecture": "x86_64",
+        "LogRetentionDays": "30", "LogLevel": "INFO",
+    }
+
+
+def test_each_parameter_is_shown_described_and_checked():
+    groups = source()["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    shown = [name for group in groups for name in group["Parameters"]]
+    assert sorted(shown) == sorted(PARAMETERS)
+    for name, declared in source()["Parameters"].items():
+        assert declared["Description"], name
+        if "AllowedValues" not in declared:
+            pattern = declared["AllowedPattern"]
+            assert pattern.startswith("^") and pattern.endswith("$"), name
+            assert declared["ConstraintDescription"].startswith("must "), name
+
+
+ARN = "arn:aws:iam::111122223333"
+VALUES = [
+    ("EndpointNames", ["iris", "A", "a-b-1", "a" * 63],
+     ["*", "a*", "a?", "${aws:username}", "a/../b", "a:b", "..", "a" * 64, "-a", "a-", "a\n", "a\0", "a b", "ä", "١"]),
+    ("TrustedAccountIds", ["012345678901"],
+     ["1" * 11, "1" * 13, "*", "*" * 12, "123456789012:root/..", "١" * 12, f"{ARN}:root", "123456789012\n"]),
+    ("TrustedPrincipalArns", [f"{ARN}:role/a", f"{ARN}:user/path/a.b@c", "arn:aws-cn:iam::111122223333:role/a"],
+     ["*", f"{ARN}:root", f"{ARN}:role/*", f"{ARN}:group/a", f"{ARN}:role/", f"{ARN}:root/a",
+      "arn:aws:sts::111122223333:assumed-role/a/b"]),
+    ("UserNames", ["alice", "a.b@c"], ["*", "a/b", "a" * 65, "a b", "${aws:username}"]),
+    ("ExternalId", ["", "11", "a_+=,.@:/-b", "a" * 1224], ["1", "a" * 1225, "a b", '"},{"', "ä1", "a\\b", "${x}"]),
+    ("EndpointRegion", ["", "eu-west-1", "us-gov-west-1", "ap-southeast-2"], ["*", "eu", "eu-west-1a", "EU-WEST-1"]),
+    ("RoleArn", ["", PARENT_ROLE, f"{PARENT_ROLE},{PARENT_ROLE}"],
+     ["*", f"{ARN}:role/*", f"{ARN}:user/a", f"{PARENT_ROLE}, {PARENT_ROLE}", f"{PARENT_ROLE},", '"']),
+    ("Grants", ["", "[]", '[\n{"RoleArn":"x"}]'], ["{}", "x", "[", "[]x"]),
+    ("RoleName", ["R", "a" * 64], ["", "*", "a/b", "a" * 65, "a,b", "a\n"]),
+    ("PolicyName", ["P", "a" * 128], ["", "*", "a/b", "a" * 129]),
+    ("GroupName", ["G", "a" * 128], ["", "*", "a/b", "a" * 129]),
+    ("IamPath", ["/a/", "/a/b.c/"],
+     ["", "/", "//", "a/", "/a", "/*/", "/a//b/", "/service-role/", "/service-role/x/", "/aws-service-role/",
+      "/aws-reserved/", "/a?/", "/${x}/", "/" + "a" * 63 + "/"]),
+    ("Side", ["Parent", "Child", "Both"], ["", "parent"]),
+    ("Architecture", ["x86_64", "arm64"], ["", "x86"]),
+    ("LogRetentionDays", ["1", "3653"], ["0", "", "8"]),
+    ("LogLevel", ["TRACE", "FATAL"], ["", "info"]),
+]
+
+
+@pytest.mark.parametrize(("name", "good", "bad"), VALUES, ids=[name for name, _, _ in VALUES])
+def test_s05_s06_s08_values_are_checked_before_anything_is_made(name, good, bad):
+    wrap = (lambda value: [value]) if is_list(name) else (lambda value: value)
+    assert [value for value in good if not fits(name, wrap(value))] == []
+    assert [value for value in bad if fits(name, wrap(value))] == []
+
+
+def test_every_parameter_stands_among_the_checked_values():
+    assert {name for name, _, _ in VALUES} == PARAMETERS
+
+
+GRANTS = '[{"RoleArn":"x"}]'
+
+
+@pytest.mark.parametrize("given", [
+    PARENT,
+    {"Side": "Parent", "EndpointNames": "a,b", "TrustedPrincipalArns": f"{ARN}:role/a", "ExternalId": "tenant-7"},
+    CHILD,
+    {**CHILD, "ExternalId": "tenant-7", "EndpointRegion": "eu-west-1", "UserNames": "alice,bob"},
+    {"Side": "Child", "RoleArn": f"{PARENT_ROLE},{PARENT_ROLE}2", "Grants": GRANTS, "UserNames": "alice"},
+    BOTH,
+    {**BOTH, "TrustedAccountIds": "555566667777", "TrustedPrincipalArns": f"{ARN}:user/a", "UserNames": "alice"},
+])
+def test_rules_accept_what_makes_sense(given):
+    assert refusal(**given) is None
+
+
+@pytest.mark.parametrize(("given", "to_set"), [
+    ({"Side": "Parent"}, "set EndpointNames"),
+    ({"Side": "Parent", "TrustedAccountIds": "555566667777"}, "set EndpointNames"),
+    ({"Side": "Parent", "EndpointNames": "a"}, "set TrustedAccountIds"),
+    ({**PARENT, "RoleArn": PARENT_ROLE}, "leave RoleArn"),
+    ({**PARENT, "Grants": GRANTS}, "leave RoleArn and Grants"),
+    ({**PARENT, "UserNames": "alice"}, "leave UserNames"),
+    ({"Side": "Child"}, "set RoleArn"),
+    ({"Side": "Child", "EndpointNames": "a"}, "set RoleArn"),
+    ({"Side": "Child", "Grants": GRANTS}, "set RoleArn"),
+    ({"Side": "Child", "RoleArn": PARENT_ROLE}, "set EndpointNames"),
+    ({**CHILD, "TrustedAccountIds": "555566667777"}, "leave TrustedAccountIds"),
+    ({**CHILD, "TrustedPrincipalArns": f"{ARN}:role/a"}, "leave TrustedAccountIds and TrustedPrincipalArns"),
+    ({**CHILD, "Grants": GRANTS}, "leave EndpointNames"),
+    ({"Side": "Child", "RoleArn": PARENT_ROLE, "Grants": GRANTS, "ExternalId": "tenant-7"}, "ExternalId"),
+    ({"Side": "Child", "RoleArn": PARENT_ROLE, "Grants": GRANTS, "EndpointRegion": "eu-west-1"}, "EndpointRegion"),
+    ({}, "set EndpointNames"),
+    ({**BOTH, "RoleArn": PARENT_ROLE}, "leave RoleArn"),
+    ({**BOTH, "Grants": GRANTS}, "leave RoleArn and Grants"),
+])
+def test_rules_refuse_the_rest_and_say_what_to_set(given, to_set):
+    assert to_set in (refusal(**given) or "")
+
+
+def test_rules_use_only_functions_that_cloudformation_takes_there():
+    used = set(re.findall(r'"(Ref|Fn::[A-Za-z]+)"', json.dumps(source()["Rules"])))
+    assert used <= FUNCTIONS
+
+
+def overrides(environment):
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    given = config[environment]["deploy"]["parameters"]["parameter_overrides"]
+    # As sam does it: lists are joined by commas.
+    return {name: ",".join(value) if isinstance(value, list) else str(value) for name, value in given.items()}
+
+
+@pytest.mark.parametrize(("environment", "filled", "stack"), [
+    ("default", BOTH, "sagemaker-external"),
+    ("parent", PARENT, "sagemaker-external-parent"),
+    ("child", CHILD, "sagemaker-external-child"),
+])
+def test_samconfig_is_refused_until_it_is_filled_in(environment, filled, stack):
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text())[environment]["deploy"]["parameters"]
+    assert (config["stack_name"], config["capabilities"]) == (stack, "CAPABILITY_IAM")
+    assert config["resolve_s3"] is True and config["confirm_changeset"] is False
+    shipped = overrides(environment)
+    assert shipped["Side"] == filled["Side"]
+    assert filled.keys() <= shipped.keys(), "the lines to fill in are there"
+    assert "set " in (refusal(**shipped) or "")
+    assert refusal(**{**shipped, **filled}) is None
+
+
+def events(pattern):
+    found = {path.stem: json.loads(path.read_text()) for path in (ROOT / "events").glob(pattern)}
+    assert found
+    return found
+
+
+def test_events_for_the_provisioner_are_what_this_template_would_send():
+    found = events("provisioner-*.json")
+    acts = ("create", "update", "delete")
+    assert found.keys() == {f"provisioner-{half}-{act}" for half in ("role", "group") for act in acts}
+    for name, event in found.items():
+        _, half, act = name.split("-")
+        logical, given = ("ExternalRole", PARENT) if half == "role" else ("ExternalGroup", CHILD)
+        resource = Stack(**given).resources[logical]
+        assert (event["LogicalResourceId"], event["ResourceType"]) == (logical, resource["Type"]), name
+        assert event["RequestType"] == act.capitalize()
+        assert ("PhysicalResourceId" in event, "OldResourceProperties" in event) == (act != "create", act == "update")
+        sent = [event["ResourceProperties"], *([event["OldResourceProperties"]] if act == "update" else [])]
+        for properties in sent:
+            assert properties.keys() == resource["Properties"].keys(), name
+            assert properties["ServiceToken"] == event["ServiceToken"]
+            assert all(isinstance(value, (str, list)) for value in properties.values()), name
+        # One account and region in all of it, so that a handler which compares them is satisfied.
+        assert event["StackId"].split(":")[3:5] == event["ServiceToken"].split(":")[3:5]
+        assert event["ResponseURL"].startswith(
+            "https://cloudformation-custom-resource-response-useast1.s3.amazonaws.com/"), name
+
+
+def test_events_for_the_invoker_are_signed_calls_of_its_routes():
+    found = events("invoker-*.json")
+    assert {(event["resource"], event["httpMethod"].lower()) for event in found.values()} == ROUTES
+    for name, event in found.items():
+        assert event["requestContext"]["identity"]["userArn"].startswith("arn:aws:iam::444455556666:user/"), name
+        assert event["multiValueHeaders"] == {key: [value] for key, value in event["headers"].items()}, name
+        path = event["resource"].format(**(event["pathParameters"] or {}))
+        assert (event["path"], event["requestContext"]["path"]) == (path, f"/v1{path}"), name
+    body = base64.b64decode(found["invoker-invocations"]["body"], validate=True)
+    assert found["invoker-invocations"]["isBase64Encoded"] is True
+    assert [float(number) for number in body.decode().strip().split(",")] == [5.1, 3.5, 1.4, 0.2]

@@ -1,0 +1,210 @@
+"""What a deployment makes: the API, the functions, the custom resources, their order, the outputs."""
+
+import json
+
+import pytest
+
+from tests.template.expansion import PSEUDO, ROOT, Stack, expanded, is_list, source
+from tests.template.sides import BOTH, CHILD, PARENT, PARENT_ROLE, ROUTES, SIDES
+
+
+def operations():
+    paths = Stack(**CHILD).properties("Api")["Body"]["paths"]
+    return {(path, method): operation for path, methods in paths.items() for method, operation in methods.items()}
+
+
+def test_the_routes_are_those_of_sagemaker_runtime_and_the_list():
+    assert operations().keys() == ROUTES
+
+
+def test_s20_every_route_needs_a_signature():
+    schemes = Stack(**CHILD).properties("Api")["Body"]["components"]["securitySchemes"]
+    assert schemes["AWS_IAM"]["x-amazon-apigateway-authtype"] == "awsSigv4"
+    for route, operation in operations().items():
+        assert operation["security"] == [{"AWS_IAM": []}], route
+
+
+def test_every_route_streams_and_waits_as_long_as_the_function():
+    timeout = Stack(**CHILD).properties("InvokerFunction")["Timeout"]
+    for route, operation in operations().items():
+        integration = operation["x-amazon-apigateway-integration"]
+        assert integration["type"] == "aws_proxy", route
+        assert integration["uri"].endswith("2021-11-15/functions/<InvokerFunction.Arn>/response-streaming-invocations")
+        assert integration["responseTransferMode"] == "STREAM", route
+        assert integration["timeoutInMillis"] == timeout * 1000, route
+        # The function's own role calls; a caller's credentials or an invoke role would need more rights.
+        assert "credentials" not in integration, route
+
+
+def test_the_api_is_regional_passes_bytes_and_has_one_stage_without_body_logs():
+    stack = Stack(**CHILD)
+    api = stack.properties("Api")
+    assert api["EndpointConfiguration"] == {"Types": ["REGIONAL"]}
+    assert api["BinaryMediaTypes"] == api["Body"]["x-amazon-apigateway-binary-media-types"] == ["*/*"]
+    [stage] = stack.of_type("AWS::ApiGateway::Stage").values()
+    assert stage["StageName"] == "v1"
+    assert stage["MethodSettings"] == [
+        {"ResourcePath": "/*", "HttpMethod": "*", "LoggingLevel": "OFF", "DataTraceEnabled": False},
+    ]
+
+
+def test_s14_only_this_api_may_invoke_and_only_the_invoker():
+    permissions = Stack(**CHILD).of_type("AWS::Lambda::Permission").values()
+    prefix = f"arn:aws:execute-api:{PSEUDO['AWS::Region']}:{PSEUDO['AWS::AccountId']}:<Api>/*/"
+    assert {permission["SourceArn"] for permission in permissions} == {
+        f"{prefix}POST/endpoints/*/invocations", f"{prefix}GET/endpoints",
+    }
+    for permission in permissions:
+        assert permission["FunctionName"] == "<InvokerFunction>"
+        assert permission["Principal"] == "apigateway.amazonaws.com"
+        assert permission["Action"] == "lambda:InvokeFunction"
+    assert not Stack(**PARENT).of_type("AWS::Lambda::Permission")
+
+
+@SIDES
+def test_functions_are_built_by_cargo_lambda(given):
+    stack = Stack(**given, Architecture="arm64", LogLevel="DEBUG")
+    for name, function in stack.of_type("AWS::Lambda::Function").items():
+        binary = name.removesuffix("Function").lower()
+        assert (function["Runtime"], function["Handler"]) == ("provided.al2023", "bootstrap")
+        assert function["Architectures"] == ["arm64"]
+        assert function["LoggingConfig"]["LogFormat"] == "JSON"
+        assert function["LoggingConfig"]["ApplicationLogLevel"] == "DEBUG"
+        assert expanded()["Resources"][name]["Metadata"] == {
+            "BuildMethod": "rust-cargolambda",
+            "BuildProperties": {"Binary": binary},
+        }
+        assert (ROOT / "functions" / binary / "Cargo.toml").exists()
+
+
+@SIDES
+def test_c39_no_event_outlives_cloudformations_patience(given):
+    stack = Stack(**given)
+    provisioner, delivery = stack.properties("ProvisionerFunction"), stack.properties("ProvisionerDelivery")
+    assert delivery["FunctionName"] == "<ProvisionerFunction>"
+    last_end = delivery["MaximumEventAgeInSeconds"] + provisioner["Timeout"]
+    customs = [made["Properties"] for made in stack.resources.values() if made["Type"].startswith("Custom::")]
+    assert len(customs) == (2 if given is BOTH else 1)
+    for custom in customs:
+        assert custom["ServiceToken"] == "<ProvisionerFunction.Arn>"
+        assert last_end < custom["ServiceTimeout"] <= 3600
+
+
+def test_parent_passes_its_parameters_to_the_role():
+    given = {**PARENT, "TrustedPrincipalArns": "arn:aws:iam::555566667777:role/a", "EndpointNames": "iris,b"}
+    fixed = {"ServiceToken": "<ProvisionerFunction.Arn>", "ServiceTimeout": 300}
+    assert Stack(**given).properties("ExternalRole") == {
+        **fixed,
+        "EndpointNames": ["iris", "b"],
+        "Regions": [PSEUDO["AWS::Region"]],
+        "TrustedAccountIds": ["555566667777"],
+        "TrustedPrincipalArns": ["arn:aws:iam::555566667777:role/a"],
+        "RoleName": "SageMakerExternal",
+        "PolicyName": "SageMakerExternalInvokeEndpoint",
+        "Path": "/sagemaker-external/",
+    }
+    names = {"RoleName": "R", "PolicyName": "P", "IamPath": "/p/"}
+    other = Stack(**given, **names, ExternalId="tenant-7", EndpointRegion="eu-west-1")
+    assert other.properties("ExternalRole").items() >= {
+        "ExternalId": "tenant-7", "Regions": ["eu-west-1"], "RoleName": "R", "PolicyName": "P", "Path": "/p/",
+    }.items()
+
+
+def test_child_passes_its_parameters_to_the_group():
+    assert Stack(**CHILD, UserNames="alice,bob", GroupName="G").properties("ExternalGroup") == {
+        "ServiceToken": "<ProvisionerFunction.Arn>",
+        "ServiceTimeout": 300,
+        "RoleArns": [PARENT_ROLE],
+        "GroupName": "G",
+        "UserNames": ["alice", "bob"],
+        "Path": "/sagemaker-external/",
+    }
+
+
+def test_s04_s05_a_trial_trusts_its_invoker_by_name_and_not_its_own_account():
+    role = Stack(**BOTH, TrustedPrincipalArns="arn:aws:iam::444455556666:user/alice").properties("ExternalRole")
+    assert role["TrustedPrincipalArns"] == ["<InvokerRole.Arn>", "arn:aws:iam::444455556666:user/alice"]
+    assert role["TrustedAccountIds"] == [""]
+
+
+@pytest.mark.parametrize(("given", "grant"), [
+    (CHILD, {"RoleArn": PARENT_ROLE, "ExternalId": "", "EndpointNames": "iris", "Region": "us-east-1"}),
+    ({**CHILD, "EndpointNames": "a,b", "ExternalId": "tenant-7", "EndpointRegion": "eu-west-1"},
+     {"RoleArn": PARENT_ROLE, "ExternalId": "tenant-7", "EndpointNames": "a,b", "Region": "eu-west-1"}),
+    (BOTH, {"RoleArn": "<ExternalRole.RoleArn>", "ExternalId": "<ExternalRole.ExternalId>", "EndpointNames": "iris",
+            "Region": "us-east-1"}),
+], ids=["child", "child-explicit", "both"])
+def test_grants_of_one_parent_are_json(given, grant):
+    assert json.loads(grants(**given)) == [grant]
+
+
+def test_grants_of_several_parents_are_passed_as_they_are():
+    text = '[{"RoleArn": "x"}]'
+    assert grants(Side="Child", RoleArn=PARENT_ROLE, Grants=text) == text
+
+
+def grants(**given):
+    return Stack(**given).properties("InvokerFunction")["Environment"]["Variables"]["GRANTS"]
+
+
+@pytest.mark.parametrize(("given", "names"), [
+    (PARENT, {"RoleArn", "ExternalId", "PolicyArns", "ProvisionerArn"}),
+    (CHILD, {"RoleArn", "ExternalId", "GroupArn", "ProvisionerArn", "ApiUrl"}),
+    (BOTH, {"RoleArn", "ExternalId", "PolicyArns", "GroupArn", "ProvisionerArn", "ApiUrl"}),
+], ids=["parent", "child", "both"])
+def test_outputs_of_each_side(given, names):
+    outputs = Stack(**given).outputs
+    assert outputs.keys() == names
+    assert outputs["RoleArn"] == (PARENT_ROLE if given is CHILD else "<ExternalRole.RoleArn>")
+    assert outputs["ExternalId"] == ("111122223333" if given is CHILD else "<ExternalRole.ExternalId>")
+    api_url = "https://<Api>.execute-api.us-east-1.amazonaws.com/<Apiv1Stage>"
+    assert outputs.get("ApiUrl", api_url) == api_url
+    assert outputs["ProvisionerArn"] == "<ProvisionerFunction.Arn>"
+    export = expanded()["Outputs"]["ProvisionerArn"]["Export"]
+    assert export == {"Name": {"Fn::Sub": "${AWS::StackName}-ProvisionerArn"}}
+
+
+def test_s03_an_external_id_that_was_typed_in_is_not_printed_back():
+    assert "ExternalId" not in Stack(**CHILD, ExternalId="tenant-7").outputs
+    assert "ExternalId" not in Stack(Side="Child", RoleArn=PARENT_ROLE, Grants='[{"ExternalId":"tenant-7"}]').outputs
+    for name in ("ExternalId", "Grants"):
+        assert source()["Parameters"][name]["NoEcho"] is True
+
+
+@SIDES
+def test_permissions_come_before_the_custom_resources_and_go_after_them(given):
+    stack = Stack(**given)
+    for name, made in stack.resources.items():
+        if made["Type"].startswith("Custom::"):
+            before = needed(stack, name)
+            assert {"ProvisionerFence", "Boundary", "ProvisionerDelivery", "ProvisionerLogGroup"} <= before, name
+    if given is not PARENT:
+        assert {"InvokerGrants", "InvokerLogGroup"} <= needed(stack, "InvokerFunction")
+
+
+def needed(stack, name, above=()):
+    """Every resource that must exist before this one. A cycle, which no deployment could resolve, fails."""
+    assert name not in above, f"cycle: {[*above, name]}"
+    made = stack.resources[name]
+    text = json.dumps(made["Properties"])
+    depends = made.get("DependsOn", [])
+    direct = {other for other in stack.resources if f"<{other}>" in text or f"<{other}." in text}
+    direct |= set([depends] if isinstance(depends, str) else depends)
+    return direct.union(*(needed(stack, other, (*above, name)) for other in direct))
+
+
+@SIDES
+def test_nothing_waits_for_itself(given):
+    stack = Stack(**given)
+    for name in stack.resources:
+        needed(stack, name)
+
+
+def test_no_output_shares_its_name_with_a_list_parameter():
+    # sam build and sam deploy (1.170.0) end in a TypeError on such a template.
+    assert not [name for name in source()["Outputs"] if name in source()["Parameters"] and is_list(name)]
+
+
+def test_the_template_is_ascii():
+    # CloudFormation turns other characters in names and descriptions into question marks.
+    assert (ROOT / "template.yaml").read_text().isascii()
