@@ -27,6 +27,8 @@ struct Inner {
     step: Option<String>,
     /// The id of what a Create may have made: set before its first write.
     id: Option<String>,
+    /// Whether the entity itself may have been made in this run.
+    made: bool,
 }
 
 impl Progress {
@@ -39,6 +41,11 @@ impl Progress {
     /// as nothing can have been.
     pub fn touched(&self) -> Option<String> {
         self.get().id
+    }
+
+    /// Whether the role or the group itself may have been made in this run.
+    fn made(&self) -> bool {
+        self.get().made
     }
 
     fn get(&self) -> Inner {
@@ -81,8 +88,9 @@ impl Lifecycle<'_> {
         let spec = H::parse(properties, self.home, self.defaults).map_err(Error::Refused)?;
         let wished = H::id(H::place(&spec));
         let result = self.converge::<H>(&spec, old).await;
-        if result.is_err() && wished != id && self.progress.touched().is_some() {
-            // No Delete will ever name the half-made new entity.
+        if result.is_err() && wished != id && self.progress.made() {
+            // No Delete will ever name the half-made new entity. One that was there
+            // before this run stays: in a rollback it is the old, live one.
             self.undo::<H>(H::place(&spec)).await;
         }
         // A rollback after such a failure that could not be undone: the old
@@ -157,10 +165,11 @@ impl Lifecycle<'_> {
         let mut entity = None;
         let mut fresh = false;
         for step in steps {
-            let before = self.progress.touched();
+            let before = self.progress.get();
             self.progress.set(|inner| {
                 inner.step = Some(step.to_string());
                 inner.id.get_or_insert_with(|| id.to_owned());
+                inner.made |= matches!(step, Step::CreateRole { .. } | Step::CreateGroup { .. });
             });
             // A missing user is no sign of a copy that lags: nobody just made it.
             let waits = fresh && !matches!(step, Step::AddUser { .. });
@@ -175,7 +184,7 @@ impl Lifecycle<'_> {
                 Err(failure) => {
                     if failure.kind != Kind::Transient {
                         // Refused for certain: as if it had not been tried.
-                        self.progress.set(|inner| inner.id = before);
+                        self.progress.set(|inner| (inner.id, inner.made) = (before.id, before.made));
                     }
                     return Err(Error::Step { step: step.clone(), failure });
                 }

@@ -118,8 +118,12 @@ pub fn retire(place: &RolePlace, owner: &Owner, state: &RoleState) -> Result<(Ve
                 role.arn.name
             ));
         }
+        // Strangers' first: where the provisioner may not detach one, all the rest is still whole.
+        let (ours, foreign): (Vec<&String>, Vec<&String>) =
+            role.attached.iter().partition(|arn| is_ours(arn, owner, state));
         let from = role.arn.name.to_string();
-        steps.extend(role.attached.iter().map(|policy| Step::Detach { role: from.clone(), policy: policy.clone() }));
+        let detach = foreign.into_iter().chain(ours);
+        steps.extend(detach.map(|policy| Step::Detach { role: from.clone(), policy: policy.clone() }));
     }
     for (arn, policy) in newest_first(state).filter(|(_, policy)| owner.owns(&policy.tags)) {
         let others: BTreeSet<&String> =

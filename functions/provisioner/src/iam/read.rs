@@ -32,7 +32,8 @@ impl Iam {
         if let Some(also) = also.filter(|also| also.policy_name != place.policy_name || also.path != place.path) {
             policies.extend(self.numbered(also).await?);
         }
-        if let Some(role) = &mut role {
+        // A role at another path is nobody's business here, and may not be read further.
+        if let Some(role) = role.as_mut().filter(|role| role.arn == place.role_arn()) {
             let name = place.name.as_str();
             let (attached, inline, profiles) =
                 tokio::join!(self.attached(name), self.inline(name), self.profiles(name));

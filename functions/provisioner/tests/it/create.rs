@@ -218,6 +218,29 @@ async fn u02_c13_a_strangers_role_is_left_alone() {
     assert_eq!(stage.iam.world().roles, before);
 }
 
+/// U02: a role made by hand from the recipe, at path `/`, outside the provisioner's fence:
+/// said so, and nothing more of it is read than that it is there.
+#[tokio::test]
+async fn u02_a_role_made_by_hand_is_named() {
+    let stage = Stage::new();
+    stage.created(&create(&role())).await;
+    {
+        let mut world = stage.iam.world();
+        let by_hand = world.roles.get_mut("sagemakerexternal").unwrap();
+        (by_hand.path, by_hand.tags) = ("/".to_owned(), Default::default());
+        world.policies.clear();
+    }
+    let before = stage.iam.world().roles.clone();
+    let (reason, id) = stage.fail(&create(&role())).await;
+    assert!(
+        reason.starts_with("RoleName: role arn:aws:iam::111122223333:role/SageMakerExternal exists already"),
+        "{reason}"
+    );
+    assert_eq!(id, "SageMakerExternal::CreateFailed");
+    assert_eq!(stage.iam.take_calls().iter().filter(|call| call.starts_with("List")).count(), 0);
+    assert_eq!(stage.iam.world().roles, before);
+}
+
 /// U03: names that differ in case only are one name to IAM.
 #[tokio::test]
 async fn u03_case_is_no_difference() {

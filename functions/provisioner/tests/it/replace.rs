@@ -124,3 +124,17 @@ async fn c13_a_replacement_does_not_take_a_strangers_role() {
     stage.succeed(&update(&id, &new(), &role())).await;
     assert_eq!(stage.iam.world().roles, before);
 }
+
+/// C18: a rollback that fails itself does not take the old, live role with it.
+#[tokio::test]
+async fn c18_a_failing_rollback_keeps_the_old_role() {
+    let stage = Stage::new();
+    let id = stage.created(&create(&role())).await;
+    stage.created(&update(&id, &role(), &new())).await;
+    stage.iam.world().roles.get_mut("sagemakerexternal").unwrap().max_session = "7200".to_owned();
+    stage.iam.fault("UpdateRole", Fault::Refused(400, "Throttling", "Rate exceeded"));
+    let (_, kept) = stage.fail(&update(NEW_ARN, &new(), &role())).await;
+    assert_eq!(kept, NEW_ARN);
+    assert_eq!(stage.iam.world().roles.len(), 2, "both are as they were");
+    assert_eq!(stage.iam.world().roles["sagemakerexternal"].attached.len(), 1);
+}

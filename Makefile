@@ -1,0 +1,48 @@
+# On a new machine: Rust (rustup), Python 3.11 or newer, make. Everything else is
+# installed by name into .venv and target.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+READY := $(VENV)/.ready
+# sam finds cargo-lambda, and cargo-lambda finds zig, on the PATH.
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export SAM_CLI_TELEMETRY := 0
+
+.PHONY: help demo up down build test lint fmt clean
+
+help: ## Show the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(READY) ## Run the whole recipe on a local cloud, in two accounts, and show that it holds
+	@$(PYTHON) -m tests.demo demo
+
+up: $(READY) ## As demo, but leave the local cloud running, with lines to paste
+	@$(PYTHON) -m tests.demo up
+
+down: $(READY) ## Stop what `make up` left running
+	@$(PYTHON) -m tests.demo down
+
+build: $(READY) ## Build both functions for Lambda (x86_64)
+	sam build
+
+test: $(READY) ## Run every check: lints, Rust tests, end-to-end tests, template lints
+	@$(PYTHON) -m tests.run
+
+lint: $(READY) ## Run the lints alone
+	@$(PYTHON) -m tests.run --only lint
+
+fmt: $(READY) ## Format Rust and Python
+	cargo fmt --all
+	ruff format .
+	ruff check --fix .
+
+clean: ## Remove what was built and installed
+	rm -rf target .aws-sam $(VENV)
+
+# requirements.txt is a whole lock: nothing is resolved.
+$(READY): requirements.txt
+	python3 -m venv $(VENV)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.txt
+	@touch $@
