@@ -14,6 +14,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::retry::RetryConfig;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use tokio::sync::Notify;
 
 use crate::wire::{Fields, error_xml, list_xml, result_xml, tags_xml, text_xml};
 
@@ -21,9 +22,13 @@ use crate::wire::{Fields, error_xml, list_xml, result_xml, tags_xml, text_xml};
 const PAGE: usize = 2;
 
 #[derive(Debug, Clone, Default)]
-pub struct Iam(Arc<Mutex<World>>);
+pub struct Iam {
+    world: Arc<Mutex<World>>,
+    /// Told when a call kills the process.
+    pub killed: Arc<Notify>,
+}
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct World {
     pub account: String,
     /// By lower-cased name: IAM's names differ in more than case.
@@ -34,6 +39,9 @@ pub struct World {
     /// Every call in order: `Action name`, with ` !Code` when it was refused.
     pub calls: Vec<String>,
     pub faults: BTreeMap<String, VecDeque<Fault>>,
+    /// What goes wrong with the call of this number, counted from 0 by `seen`.
+    pub fault_at: Option<(usize, Fault)>,
+    pub seen: usize,
     made: u32,
 }
 
@@ -82,6 +90,8 @@ pub enum Fault {
     Lost,
     /// Never answered.
     Hangs,
+    /// The process ends at this call, before or after it took effect.
+    Killed { after: bool },
     /// The SDK itself panics.
     Panics,
 }
@@ -96,7 +106,7 @@ impl Iam {
     }
 
     pub fn world(&self) -> MutexGuard<'_, World> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.world.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// The next call of `action` that has no fault yet gets this one.
@@ -127,8 +137,19 @@ impl HttpConnector for Iam {
         let fields = Fields::read(request.body().bytes().unwrap_or_default());
         let mut world = self.world();
         let action = fields.get("Action").to_owned();
-        let fault = world.faults.get_mut(&action).and_then(VecDeque::pop_front);
+        let number = world.seen;
+        world.seen += 1;
+        let planned = world.fault_at.take_if(|(at, _)| *at == number).map(|(_, fault)| fault);
+        let fault = planned.or_else(|| world.faults.get_mut(&action).and_then(VecDeque::pop_front));
         let (status, body) = match fault {
+            Some(Fault::Killed { after }) => {
+                if after {
+                    let answer = world.act(&fields);
+                    world.record(&fields, answer);
+                }
+                self.killed.notify_one();
+                return HttpConnectorFuture::new(std::future::pending());
+            }
             Some(Fault::Hangs) => return HttpConnectorFuture::new(std::future::pending()),
             Some(Fault::Panics) => {
                 drop(world);

@@ -18,5 +18,6 @@ mod iam;
 mod replace;
 mod settle;
 mod stage;
+mod sweep;
 mod update;
 mod wire;

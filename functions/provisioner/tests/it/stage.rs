@@ -85,6 +85,23 @@ impl Stage {
         answer
     }
 
+    /// Sends an event to a process that may be killed on the way. `None` if it was.
+    pub async fn try_send(&self, event: &Value) -> Option<Value> {
+        self.bucket.taken.lock().unwrap().clear();
+        tokio::select! {
+            biased;
+            () = self.iam.killed.notified() => {
+                assert!(self.answers().is_empty(), "killed, and yet it answered");
+                None
+            }
+            () = self.raw(event) => {
+                let answers = self.answers();
+                assert_eq!(answers.len(), 1, "C45: exactly one answer, not {answers:?}");
+                answers.into_iter().next()
+            }
+        }
+    }
+
     pub fn answers(&self) -> Vec<Value> {
         let taken = self.bucket.taken.lock().unwrap();
         taken.iter().map(|request| serde_json::from_slice(request.body().bytes().unwrap()).unwrap()).collect()
