@@ -78,8 +78,9 @@ class Stack:
 
     def _kept(self, section: dict[str, Any]) -> dict[str, Any]:
         kept = {name: part for name, part in section.items() if self._holds(part.get("Condition"))}
-        return {name: self._value({key: part[key] for key in part if key != "Condition"})
-                for name, part in kept.items()}
+        return {
+            name: self._value({key: part[key] for key in part if key != "Condition"}) for name, part in kept.items()
+        }
 
     def _holds(self, condition: Any) -> bool:
         match condition:

@@ -13,8 +13,21 @@ from tests.template.sides import BOTH, CHILD, PARENT, PARENT_ROLE, ROUTES
 
 # Other stacks and scripts use these names.
 PARAMETERS = {
-    "Side", "EndpointNames", "TrustedAccountIds", "TrustedPrincipalArns", "UserNames", "ExternalId", "EndpointRegion",
-    "RoleArn", "Grants", "RoleName", "PolicyName", "GroupName", "IamPath", "Architecture", "LogRetentionDays",
+    "Side",
+    "EndpointNames",
+    "TrustedAccountIds",
+    "TrustedPrincipalArns",
+    "UserNames",
+    "ExternalId",
+    "EndpointRegion",
+    "RoleArn",
+    "Grants",
+    "RoleName",
+    "PolicyName",
+    "GroupName",
+    "IamPath",
+    "Architecture",
+    "LogRetentionDays",
     "LogLevel",
 }
 LISTS = {"EndpointNames", "TrustedAccountIds", "TrustedPrincipalArns", "UserNames"}
@@ -25,9 +38,14 @@ def test_parameters_have_their_names_and_defaults():
     assert {name for name in PARAMETERS if is_list(name)} == LISTS
     defaults = {name: value for name, value in parameters().items() if value not in ("", [""])}
     assert defaults == {
-        "Side": "Both", "RoleName": "SageMakerExternal", "PolicyName": "SageMakerExternalInvokeEndpoint",
-        "GroupName": "SagemakerTester", "IamPath": "/sagemaker-external/", "Architecture": "x86_64",
-        "LogRetentionDays": "30", "LogLevel": "INFO",
+        "Side": "Both",
+        "RoleName": "SageMakerExternal",
+        "PolicyName": "SageMakerExternalInvokeEndpoint",
+        "GroupName": "SagemakerTester",
+        "IamPath": "/sagemaker-external/",
+        "Architecture": "x86_64",
+        "LogRetentionDays": "30",
+        "LogLevel": "INFO",
     }
 
 
@@ -45,25 +63,77 @@ def test_each_parameter_is_shown_described_and_checked():
 
 ARN = "arn:aws:iam::111122223333"
 VALUES = [
-    ("EndpointNames", ["iris", "A", "a-b-1", "a" * 63],
-     ["*", "a*", "a?", "${aws:username}", "a/../b", "a:b", "..", "a" * 64, "-a", "a-", "a\n", "a\0", "a b", "ä", "١"]),
-    ("TrustedAccountIds", ["012345678901"],
-     ["1" * 11, "1" * 13, "*", "*" * 12, "123456789012:root/..", "١" * 12, f"{ARN}:root", "123456789012\n"]),
-    ("TrustedPrincipalArns", [f"{ARN}:role/a", f"{ARN}:user/path/a.b@c", "arn:aws-cn:iam::111122223333:role/a"],
-     ["*", f"{ARN}:root", f"{ARN}:role/*", f"{ARN}:group/a", f"{ARN}:role/", f"{ARN}:root/a",
-      "arn:aws:sts::111122223333:assumed-role/a/b"]),
+    (
+        "EndpointNames",
+        ["iris", "A", "a-b-1", "a" * 63],
+        [
+            "*",
+            "a*",
+            "a?",
+            "${aws:username}",
+            "a/../b",
+            "a:b",
+            "..",
+            "a" * 64,
+            "-a",
+            "a-",
+            "a\n",
+            "a\0",
+            "a b",
+            "ä",
+            "١",
+        ],
+    ),
+    (
+        "TrustedAccountIds",
+        ["012345678901"],
+        ["1" * 11, "1" * 13, "*", "*" * 12, "123456789012:root/..", "١" * 12, f"{ARN}:root", "123456789012\n"],
+    ),
+    (
+        "TrustedPrincipalArns",
+        [f"{ARN}:role/a", f"{ARN}:user/path/a.b@c", "arn:aws-cn:iam::111122223333:role/a"],
+        [
+            "*",
+            f"{ARN}:root",
+            f"{ARN}:role/*",
+            f"{ARN}:group/a",
+            f"{ARN}:role/",
+            f"{ARN}:root/a",
+            "arn:aws:sts::111122223333:assumed-role/a/b",
+        ],
+    ),
     ("UserNames", ["alice", "a.b@c"], ["*", "a/b", "a" * 65, "a b", "${aws:username}"]),
     ("ExternalId", ["", "11", "a_+=,.@:/-b", "a" * 1224], ["1", "a" * 1225, "a b", '"},{"', "ä1", "a\\b", "${x}"]),
     ("EndpointRegion", ["", "eu-west-1", "us-gov-west-1", "ap-southeast-2"], ["*", "eu", "eu-west-1a", "EU-WEST-1"]),
-    ("RoleArn", ["", PARENT_ROLE, f"{PARENT_ROLE},{PARENT_ROLE}"],
-     ["*", f"{ARN}:role/*", f"{ARN}:user/a", f"{PARENT_ROLE}, {PARENT_ROLE}", f"{PARENT_ROLE},", '"']),
+    (
+        "RoleArn",
+        ["", PARENT_ROLE, f"{PARENT_ROLE},{PARENT_ROLE}"],
+        ["*", f"{ARN}:role/*", f"{ARN}:user/a", f"{PARENT_ROLE}, {PARENT_ROLE}", f"{PARENT_ROLE},", '"'],
+    ),
     ("Grants", ["", "[]", '[\n{"RoleArn":"x"}]'], ["{}", "x", "[", "[]x"]),
     ("RoleName", ["R", "a" * 64], ["", "*", "a/b", "a" * 65, "a,b", "a\n"]),
     ("PolicyName", ["P", "a" * 128], ["", "*", "a/b", "a" * 129]),
     ("GroupName", ["G", "a" * 128], ["", "*", "a/b", "a" * 129]),
-    ("IamPath", ["/a/", "/a/b.c/"],
-     ["", "/", "//", "a/", "/a", "/*/", "/a//b/", "/service-role/", "/service-role/x/", "/aws-service-role/",
-      "/aws-reserved/", "/a?/", "/${x}/", "/" + "a" * 63 + "/"]),
+    (
+        "IamPath",
+        ["/a/", "/a/b.c/"],
+        [
+            "",
+            "/",
+            "//",
+            "a/",
+            "/a",
+            "/*/",
+            "/a//b/",
+            "/service-role/",
+            "/service-role/x/",
+            "/aws-service-role/",
+            "/aws-reserved/",
+            "/a?/",
+            "/${x}/",
+            "/" + "a" * 63 + "/",
+        ],
+    ),
     ("Side", ["Parent", "Child", "Both"], ["", "parent"]),
     ("Architecture", ["x86_64", "arm64"], ["", "x86"]),
     ("LogRetentionDays", ["1", "3653"], ["0", "", "8"]),
@@ -85,39 +155,45 @@ def test_every_parameter_stands_among_the_checked_values():
 GRANTS = '[{"RoleArn":"x"}]'
 
 
-@pytest.mark.parametrize("given", [
-    PARENT,
-    {"Side": "Parent", "EndpointNames": "a,b", "TrustedPrincipalArns": f"{ARN}:role/a", "ExternalId": "tenant-7"},
-    CHILD,
-    {**CHILD, "ExternalId": "tenant-7", "EndpointRegion": "eu-west-1", "UserNames": "alice,bob"},
-    {"Side": "Child", "RoleArn": f"{PARENT_ROLE},{PARENT_ROLE}2", "Grants": GRANTS, "UserNames": "alice"},
-    BOTH,
-    {**BOTH, "TrustedAccountIds": "555566667777", "TrustedPrincipalArns": f"{ARN}:user/a", "UserNames": "alice"},
-])
+@pytest.mark.parametrize(
+    "given",
+    [
+        PARENT,
+        {"Side": "Parent", "EndpointNames": "a,b", "TrustedPrincipalArns": f"{ARN}:role/a", "ExternalId": "tenant-7"},
+        CHILD,
+        {**CHILD, "ExternalId": "tenant-7", "EndpointRegion": "eu-west-1", "UserNames": "alice,bob"},
+        {"Side": "Child", "RoleArn": f"{PARENT_ROLE},{PARENT_ROLE}2", "Grants": GRANTS, "UserNames": "alice"},
+        BOTH,
+        {**BOTH, "TrustedAccountIds": "555566667777", "TrustedPrincipalArns": f"{ARN}:user/a", "UserNames": "alice"},
+    ],
+)
 def test_rules_accept_what_makes_sense(given):
     assert refusal(**given) is None
 
 
-@pytest.mark.parametrize(("given", "to_set"), [
-    ({"Side": "Parent"}, "set EndpointNames"),
-    ({"Side": "Parent", "TrustedAccountIds": "555566667777"}, "set EndpointNames"),
-    ({"Side": "Parent", "EndpointNames": "a"}, "set TrustedAccountIds"),
-    ({**PARENT, "RoleArn": PARENT_ROLE}, "leave RoleArn"),
-    ({**PARENT, "Grants": GRANTS}, "leave RoleArn and Grants"),
-    ({**PARENT, "UserNames": "alice"}, "leave UserNames"),
-    ({"Side": "Child"}, "set RoleArn"),
-    ({"Side": "Child", "EndpointNames": "a"}, "set RoleArn"),
-    ({"Side": "Child", "Grants": GRANTS}, "set RoleArn"),
-    ({"Side": "Child", "RoleArn": PARENT_ROLE}, "set EndpointNames"),
-    ({**CHILD, "TrustedAccountIds": "555566667777"}, "leave TrustedAccountIds"),
-    ({**CHILD, "TrustedPrincipalArns": f"{ARN}:role/a"}, "leave TrustedAccountIds and TrustedPrincipalArns"),
-    ({**CHILD, "Grants": GRANTS}, "leave EndpointNames"),
-    ({"Side": "Child", "RoleArn": PARENT_ROLE, "Grants": GRANTS, "ExternalId": "tenant-7"}, "ExternalId"),
-    ({"Side": "Child", "RoleArn": PARENT_ROLE, "Grants": GRANTS, "EndpointRegion": "eu-west-1"}, "EndpointRegion"),
-    ({}, "set EndpointNames"),
-    ({**BOTH, "RoleArn": PARENT_ROLE}, "leave RoleArn"),
-    ({**BOTH, "Grants": GRANTS}, "leave RoleArn and Grants"),
-])
+@pytest.mark.parametrize(
+    ("given", "to_set"),
+    [
+        ({"Side": "Parent"}, "set EndpointNames"),
+        ({"Side": "Parent", "TrustedAccountIds": "555566667777"}, "set EndpointNames"),
+        ({"Side": "Parent", "EndpointNames": "a"}, "set TrustedAccountIds"),
+        ({**PARENT, "RoleArn": PARENT_ROLE}, "leave RoleArn"),
+        ({**PARENT, "Grants": GRANTS}, "leave RoleArn and Grants"),
+        ({**PARENT, "UserNames": "alice"}, "leave UserNames"),
+        ({"Side": "Child"}, "set RoleArn"),
+        ({"Side": "Child", "EndpointNames": "a"}, "set RoleArn"),
+        ({"Side": "Child", "Grants": GRANTS}, "set RoleArn"),
+        ({"Side": "Child", "RoleArn": PARENT_ROLE}, "set EndpointNames"),
+        ({**CHILD, "TrustedAccountIds": "555566667777"}, "leave TrustedAccountIds"),
+        ({**CHILD, "TrustedPrincipalArns": f"{ARN}:role/a"}, "leave TrustedAccountIds and TrustedPrincipalArns"),
+        ({**CHILD, "Grants": GRANTS}, "leave EndpointNames"),
+        ({"Side": "Child", "RoleArn": PARENT_ROLE, "Grants": GRANTS, "ExternalId": "tenant-7"}, "ExternalId"),
+        ({"Side": "Child", "RoleArn": PARENT_ROLE, "Grants": GRANTS, "EndpointRegion": "eu-west-1"}, "EndpointRegion"),
+        ({}, "set EndpointNames"),
+        ({**BOTH, "RoleArn": PARENT_ROLE}, "leave RoleArn"),
+        ({**BOTH, "Grants": GRANTS}, "leave RoleArn and Grants"),
+    ],
+)
 def test_rules_refuse_the_rest_and_say_what_to_set(given, to_set):
     assert to_set in (refusal(**given) or "")
 
@@ -134,11 +210,14 @@ def overrides(environment):
     return {name: ",".join(value) if isinstance(value, list) else str(value) for name, value in given.items()}
 
 
-@pytest.mark.parametrize(("environment", "filled", "stack"), [
-    ("default", BOTH, "sagemaker-external"),
-    ("parent", PARENT, "sagemaker-external-parent"),
-    ("child", CHILD, "sagemaker-external-child"),
-])
+@pytest.mark.parametrize(
+    ("environment", "filled", "stack"),
+    [
+        ("default", BOTH, "sagemaker-external"),
+        ("parent", PARENT, "sagemaker-external-parent"),
+        ("child", CHILD, "sagemaker-external-child"),
+    ],
+)
 def test_samconfig_is_refused_until_it_is_filled_in(environment, filled, stack):
     config = tomllib.loads((ROOT / "samconfig.toml").read_text())[environment]["deploy"]["parameters"]
     assert (config["stack_name"], config["capabilities"]) == (stack, "CAPABILITY_IAM")
@@ -175,7 +254,8 @@ def test_events_for_the_provisioner_are_what_this_template_would_send():
         # One account and region in all of it, so that a handler which compares them is satisfied.
         assert event["StackId"].split(":")[3:5] == event["ServiceToken"].split(":")[3:5]
         assert event["ResponseURL"].startswith(
-            "https://cloudformation-custom-resource-response-useast1.s3.amazonaws.com/"), name
+            "https://cloudformation-custom-resource-response-useast1.s3.amazonaws.com/"
+        ), name
 
 
 def test_events_for_the_invoker_are_signed_calls_of_its_routes():

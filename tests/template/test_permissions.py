@@ -21,19 +21,21 @@ def fence(**given: str) -> dict:
 
 @SIDES
 def test_s07_boundary_holds_the_three_operations_on_this_account_and_no_more(given):
-    assert Stack(**given).properties("Boundary")["PolicyDocument"]["Statement"] == [{
-        "Sid": "InvokeEndpoints",
-        "Effect": "Allow",
-        "Action": [
-            "sagemaker:InvokeEndpoint",
-            "sagemaker:InvokeEndpointWithResponseStream",
-            "sagemaker:InvokeEndpointAsync",
-        ],
-        "Resource": [
-            f"arn:aws:sagemaker:*:{ACCOUNT}:endpoint/*",
-            f"arn:aws:sagemaker:*:{ACCOUNT}:inference-component/*",
-        ],
-    }]
+    assert Stack(**given).properties("Boundary")["PolicyDocument"]["Statement"] == [
+        {
+            "Sid": "InvokeEndpoints",
+            "Effect": "Allow",
+            "Action": [
+                "sagemaker:InvokeEndpoint",
+                "sagemaker:InvokeEndpointWithResponseStream",
+                "sagemaker:InvokeEndpointAsync",
+            ],
+            "Resource": [
+                f"arn:aws:sagemaker:*:{ACCOUNT}:endpoint/*",
+                f"arn:aws:sagemaker:*:{ACCOUNT}:inference-component/*",
+            ],
+        }
+    ]
 
 
 def test_s09_boundary_and_fence_lie_where_the_provisioner_cannot_reach():
@@ -47,8 +49,14 @@ def test_s09_boundary_and_fence_lie_where_the_provisioner_cannot_reach():
 
 def test_s09_fence_denies_changing_the_boundary_whatever_is_allowed_later():
     opened = {"Statement": [*fence()["Statement"], {"Effect": "Allow", "Action": "*", "Resource": "*"}]}
-    for action in ("CreatePolicyVersion", "DeletePolicy", "DeletePolicyVersion", "SetDefaultPolicyVersion",
-                   "TagPolicy", "UntagPolicy"):
+    for action in (
+        "CreatePolicyVersion",
+        "DeletePolicy",
+        "DeletePolicyVersion",
+        "SetDefaultPolicyVersion",
+        "TagPolicy",
+        "UntagPolicy",
+    ):
         assert not allows(opened, f"iam:{action}", BOUNDARY)
     assert not allows(opened, "iam:DeleteRolePermissionsBoundary", ROLE)
     assert allows(opened, "iam:CreateUser", "x"), "the added statement must matter"
@@ -67,8 +75,11 @@ def test_s09_only_own_policies_are_attached_and_only_to_bounded_roles():
     attach = "iam:AttachRolePolicy"
     assert allows(fence(), attach, ROLE, PolicyARN=POLICY, PermissionsBoundary=BOUNDARY)
     assert not allows(fence(), attach, ROLE, PolicyARN=POLICY)
-    for foreign in ("arn:aws:iam::aws:policy/AdministratorAccess", f"arn:aws:iam::{ACCOUNT}:policy/x",
-                    "arn:aws:iam::999988887777:policy/sagemaker-external/x"):
+    for foreign in (
+        "arn:aws:iam::aws:policy/AdministratorAccess",
+        f"arn:aws:iam::{ACCOUNT}:policy/x",
+        "arn:aws:iam::999988887777:policy/sagemaker-external/x",
+    ):
         assert not allows(fence(), attach, ROLE, PolicyARN=foreign, PermissionsBoundary=BOUNDARY)
         assert not allows(fence(), "iam:DetachRolePolicy", ROLE, PolicyARN=foreign)
     # Taking off needs no boundary: a role that lost it must still be deletable.
@@ -77,12 +88,42 @@ def test_s09_only_own_policies_are_attached_and_only_to_bounded_roles():
 
 # What the provisioner calls, without the calls that have tests of their own above.
 CALLS = {
-    ROLE: ["GetRole", "UpdateRole", "UpdateAssumeRolePolicy", "TagRole", "UntagRole", "DeleteRole", "DeleteRolePolicy",
-           "ListAttachedRolePolicies", "ListRolePolicies", "ListInstanceProfilesForRole"],
-    POLICY: ["CreatePolicy", "GetPolicy", "GetPolicyVersion", "ListPolicyVersions", "CreatePolicyVersion",
-             "DeletePolicyVersion", "DeletePolicy", "TagPolicy", "UntagPolicy", "ListEntitiesForPolicy"],
-    GROUP: ["CreateGroup", "GetGroup", "DeleteGroup", "PutGroupPolicy", "GetGroupPolicy", "DeleteGroupPolicy",
-            "ListGroupPolicies", "ListAttachedGroupPolicies", "AddUserToGroup", "RemoveUserFromGroup"],
+    ROLE: [
+        "GetRole",
+        "UpdateRole",
+        "UpdateAssumeRolePolicy",
+        "TagRole",
+        "UntagRole",
+        "DeleteRole",
+        "DeleteRolePolicy",
+        "ListAttachedRolePolicies",
+        "ListRolePolicies",
+        "ListInstanceProfilesForRole",
+    ],
+    POLICY: [
+        "CreatePolicy",
+        "GetPolicy",
+        "GetPolicyVersion",
+        "ListPolicyVersions",
+        "CreatePolicyVersion",
+        "DeletePolicyVersion",
+        "DeletePolicy",
+        "TagPolicy",
+        "UntagPolicy",
+        "ListEntitiesForPolicy",
+    ],
+    GROUP: [
+        "CreateGroup",
+        "GetGroup",
+        "DeleteGroup",
+        "PutGroupPolicy",
+        "GetGroupPolicy",
+        "DeleteGroupPolicy",
+        "ListGroupPolicies",
+        "ListAttachedGroupPolicies",
+        "AddUserToGroup",
+        "RemoveUserFromGroup",
+    ],
 }
 # Reads of a name that does not exist are authorised without a path: these must answer "not there".
 LOOKUPS = {"GetRole", "GetGroup", "GetGroupPolicy", "ListGroupPolicies", "ListAttachedGroupPolicies"}
@@ -114,11 +155,15 @@ def test_s09_the_fence_follows_the_path():
     assert len(described) == 2
 
 
-@pytest.mark.parametrize(("given", "roles"), [
-    (CHILD, [PARENT_ROLE]),
-    ({**CHILD, "RoleArn": f"{PARENT_ROLE},{PARENT_ROLE}2"}, [PARENT_ROLE, f"{PARENT_ROLE}2"]),
-    (BOTH, ["<ExternalRole.RoleArn>"]),
-], ids=["one", "two", "both"])
+@pytest.mark.parametrize(
+    ("given", "roles"),
+    [
+        (CHILD, [PARENT_ROLE]),
+        ({**CHILD, "RoleArn": f"{PARENT_ROLE},{PARENT_ROLE}2"}, [PARENT_ROLE, f"{PARENT_ROLE}2"]),
+        (BOTH, ["<ExternalRole.RoleArn>"]),
+    ],
+    ids=["one", "two", "both"],
+)
 def test_invoker_assumes_exactly_the_granted_roles(given, roles):
     policy = Stack(**given).properties("InvokerGrants")
     assert policy["Roles"] == ["<InvokerRole>"]
@@ -142,11 +187,13 @@ def test_s24_log_groups_are_kept_for_a_time_and_written_by_their_own_function_on
         role = stack.properties(f"{part}Role")
         assert "ManagedPolicyArns" not in role
         [policy] = role["Policies"]
-        assert policy["PolicyDocument"]["Statement"] == [{
-            "Effect": "Allow",
-            "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
-            "Resource": f"<{part}LogGroup.Arn>",
-        }]
+        assert policy["PolicyDocument"]["Statement"] == [
+            {
+                "Effect": "Allow",
+                "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+                "Resource": f"<{part}LogGroup.Arn>",
+            }
+        ]
 
 
 @SIDES
@@ -174,9 +221,12 @@ def test_s13_the_test_only_switch_is_nowhere_in_what_is_deployed():
 
 @SIDES
 def test_s13_environments_hold_what_is_said_and_nothing_else(given):
-    environments = {name: function["Environment"]["Variables"]
-                    for name, function in Stack(**given).of_type("AWS::Lambda::Function").items()}
+    environments = {
+        name: function["Environment"]["Variables"]
+        for name, function in Stack(**given).of_type("AWS::Lambda::Function").items()
+    }
     assert environments.pop("ProvisionerFunction") == {
-        "PERMISSIONS_BOUNDARY_ARN": BOUNDARY, "IAM_PATH": "/sagemaker-external/",
+        "PERMISSIONS_BOUNDARY_ARN": BOUNDARY,
+        "IAM_PATH": "/sagemaker-external/",
     }
     assert [variables.keys() for variables in environments.values()] == ([] if given is PARENT else [{"GRANTS"}])

@@ -52,7 +52,8 @@ def test_s14_only_this_api_may_invoke_and_only_the_invoker():
     permissions = Stack(**CHILD).of_type("AWS::Lambda::Permission").values()
     prefix = f"arn:aws:execute-api:{PSEUDO['AWS::Region']}:{PSEUDO['AWS::AccountId']}:<Api>/*/"
     assert {permission["SourceArn"] for permission in permissions} == {
-        f"{prefix}POST/endpoints/*/invocations", f"{prefix}GET/endpoints",
+        f"{prefix}POST/endpoints/*/invocations",
+        f"{prefix}GET/endpoints",
     }
     for permission in permissions:
         assert permission["FunctionName"] == "<InvokerFunction>"
@@ -105,9 +106,16 @@ def test_parent_passes_its_parameters_to_the_role():
     }
     names = {"RoleName": "R", "PolicyName": "P", "IamPath": "/p/"}
     other = Stack(**given, **names, ExternalId="tenant-7", EndpointRegion="eu-west-1")
-    assert other.properties("ExternalRole").items() >= {
-        "ExternalId": "tenant-7", "Regions": ["eu-west-1"], "RoleName": "R", "PolicyName": "P", "Path": "/p/",
-    }.items()
+    assert (
+        other.properties("ExternalRole").items()
+        >= {
+            "ExternalId": "tenant-7",
+            "Regions": ["eu-west-1"],
+            "RoleName": "R",
+            "PolicyName": "P",
+            "Path": "/p/",
+        }.items()
+    )
 
 
 def test_child_passes_its_parameters_to_the_group():
@@ -127,13 +135,26 @@ def test_s04_s05_a_trial_trusts_its_invoker_by_name_and_not_its_own_account():
     assert role["TrustedAccountIds"] == [""]
 
 
-@pytest.mark.parametrize(("given", "grant"), [
-    (CHILD, {"RoleArn": PARENT_ROLE, "ExternalId": "", "EndpointNames": "iris", "Region": "us-east-1"}),
-    ({**CHILD, "EndpointNames": "a,b", "ExternalId": "tenant-7", "EndpointRegion": "eu-west-1"},
-     {"RoleArn": PARENT_ROLE, "ExternalId": "tenant-7", "EndpointNames": "a,b", "Region": "eu-west-1"}),
-    (BOTH, {"RoleArn": "<ExternalRole.RoleArn>", "ExternalId": "<ExternalRole.ExternalId>", "EndpointNames": "iris",
-            "Region": "us-east-1"}),
-], ids=["child", "child-explicit", "both"])
+@pytest.mark.parametrize(
+    ("given", "grant"),
+    [
+        (CHILD, {"RoleArn": PARENT_ROLE, "ExternalId": "", "EndpointNames": "iris", "Region": "us-east-1"}),
+        (
+            {**CHILD, "EndpointNames": "a,b", "ExternalId": "tenant-7", "EndpointRegion": "eu-west-1"},
+            {"RoleArn": PARENT_ROLE, "ExternalId": "tenant-7", "EndpointNames": "a,b", "Region": "eu-west-1"},
+        ),
+        (
+            BOTH,
+            {
+                "RoleArn": "<ExternalRole.RoleArn>",
+                "ExternalId": "<ExternalRole.ExternalId>",
+                "EndpointNames": "iris",
+                "Region": "us-east-1",
+            },
+        ),
+    ],
+    ids=["child", "child-explicit", "both"],
+)
 def test_grants_of_one_parent_are_json(given, grant):
     assert json.loads(grants(**given)) == [grant]
 
@@ -147,11 +168,15 @@ def grants(**given):
     return Stack(**given).properties("InvokerFunction")["Environment"]["Variables"]["GRANTS"]
 
 
-@pytest.mark.parametrize(("given", "names"), [
-    (PARENT, {"RoleArn", "ExternalId", "PolicyArns", "ProvisionerArn"}),
-    (CHILD, {"RoleArn", "ExternalId", "GroupArn", "ProvisionerArn", "ApiUrl"}),
-    (BOTH, {"RoleArn", "ExternalId", "PolicyArns", "GroupArn", "ProvisionerArn", "ApiUrl"}),
-], ids=["parent", "child", "both"])
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        (PARENT, {"RoleArn", "ExternalId", "PolicyArns", "ProvisionerArn"}),
+        (CHILD, {"RoleArn", "ExternalId", "GroupArn", "ProvisionerArn", "ApiUrl"}),
+        (BOTH, {"RoleArn", "ExternalId", "PolicyArns", "GroupArn", "ProvisionerArn", "ApiUrl"}),
+    ],
+    ids=["parent", "child", "both"],
+)
 def test_outputs_of_each_side(given, names):
     outputs = Stack(**given).outputs
     assert outputs.keys() == names

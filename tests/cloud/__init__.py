@@ -1,0 +1,16 @@
+"""The local cloud: AWS on one machine, without Docker and without an account.
+
+ministack (pinned exactly, see requirements.txt) serves CloudFormation, IAM, STS, Lambda, API Gateway, S3 and Logs with
+enforced policies. This package wraps it in one ASGI application and adds what it lacks and this project needs:
+
+    app.py            which part answers a request, and the record of every call
+    runtime.py        SageMaker Runtime under IAM enforcement, in front of real model servers (models/)
+    gateway.py        API Gateway: streamed Lambda answers, signature scope, callers of other accounts
+    authorization.py  IAM calls: the paths of what they touch, and IAM's own condition keys
+    workers.py        Lambda environments: clean variables, streamed bytes, logs in files
+    control.py        what tests may ask and set; client.py is its Python face
+    process.py        start, stop and status of the whole in the background
+
+A 12-digit access key is the root user of the account with that number, with any secret: that is how the deploy
+helpers act "as an administrator of account X". All other callers need real keys, signatures and policies.
+"""

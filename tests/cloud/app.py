@@ -1,0 +1,48 @@
+"""The ASGI application: which part answers a request, and the record of every AWS call."""
+
+from dataclasses import dataclass
+
+from ministack import app as ministack
+
+from tests.cloud import control, gateway
+from tests.cloud.calls import Call, Record
+from tests.cloud.control import Control
+from tests.cloud.request import ClientGone, Message, Receive, Request, Scope, Send
+from tests.cloud.runtime import Runtime
+
+# ministack's own endpoints: health, the answers to CloudFormation's ResponseURL. No AWS calls.
+_INTERNAL = "/_ministack/"
+
+
+@dataclass(frozen=True)
+class App:
+    record: Record
+    runtime: Runtime
+    control: Control
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"].startswith(_INTERNAL):
+            await ministack.app(scope, receive, send)
+            return
+        try:
+            request = await Request.read(scope, receive)
+        except ClientGone:
+            return
+        if request.path.startswith(control.PREFIX):
+            await self.control.answer(request).send(send)
+            return
+        send = _noting_status(self.record.call(request), send)
+        answer = await self.runtime.answer(request) or gateway.before(request)
+        if answer is not None:
+            await answer.send(send)
+            return
+        await ministack.app(scope, request.replay(receive), gateway.after(send))
+
+
+def _noting_status(call: Call, send: Send) -> Send:
+    async def noting(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            call.status = message["status"]
+        await send(message)
+
+    return noting

@@ -1,0 +1,122 @@
+"""The record of what was asked of this cloud: AWS calls, and the requests that reached a model.
+
+Tests read it to show which calls were made with which parameters and, as important, which were not made.
+"""
+
+import base64
+import hashlib
+import threading
+from collections import deque
+from dataclasses import asdict, dataclass, field
+from typing import Any
+from urllib.parse import parse_qs
+
+from tests.cloud.request import Request
+
+FORM = "application/x-www-form-urlencoded"
+# Bodies are kept whole up to this size; larger ones only as length and digest.
+KEPT_BODY = 4 * 1024
+# A cloud that is left running for long, or measured, forgets the oldest entries.
+KEPT_ENTRIES = 20_000
+
+
+@dataclass
+class Call:
+    """One signed or unsigned request to an AWS API, as its Authorization header claims it."""
+
+    seq: int
+    service: str
+    action: str
+    method: str
+    path: str
+    region: str
+    caller: str
+    access_key: str
+    # The form of a query-protocol call (IAM, STS, CloudFormation): RoleSessionName, ExternalId, Policy, …
+    params: dict[str, str]
+    status: int | None = None
+
+
+@dataclass
+class Invocation:
+    """One request that the local SageMaker Runtime sent to a container."""
+
+    seq: int
+    account: str
+    region: str
+    endpoint: str
+    variant: str
+    caller: str
+    headers: dict[str, str]
+    length: int
+    sha256: str
+    body: str | None = field(repr=False, default=None)
+    status: int | None = None
+
+
+class Record:
+    """Append-only; one counter over both lists keeps their order."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._calls: deque[Call] = deque(maxlen=KEPT_ENTRIES)
+        self._invocations: deque[Invocation] = deque(maxlen=KEPT_ENTRIES)
+        self._last = 0
+
+    def call(self, request: Request) -> Call:
+        headers = request.headers
+        form: dict[str, str] = {}
+        if headers.get("content-type", "").startswith(FORM):
+            form = {name: values[-1] for name, values in parse_qs(request.body.decode("utf-8", "replace")).items()}
+        action = form.get("Action") or headers.get("x-amz-target", "").rpartition(".")[2]
+        with self._lock:
+            made = Call(
+                self._number(),
+                request.service,
+                action,
+                request.method,
+                request.path,
+                request.region,
+                request.caller,
+                request.access_key,
+                form,
+            )
+            self._calls.append(made)
+        return made
+
+    def invocation(
+        self, account: str, region: str, endpoint: str, variant: str, caller: str, headers: dict[str, str], body: bytes
+    ) -> Invocation:
+        kept = base64.b64encode(body).decode() if len(body) <= KEPT_BODY else None
+        with self._lock:
+            made = Invocation(
+                self._number(),
+                account,
+                region,
+                endpoint,
+                variant,
+                caller,
+                dict(headers),
+                len(body),
+                hashlib.sha256(body).hexdigest(),
+                kept,
+            )
+            self._invocations.append(made)
+        return made
+
+    @property
+    def last(self) -> int:
+        """The number of the newest entry: what comes after it is what happens from now on."""
+        with self._lock:
+            return self._last
+
+    def since(self, seq: int) -> dict[str, Any]:
+        """Everything after number `seq`."""
+        with self._lock:
+            calls = [asdict(call) for call in self._calls if call.seq > seq]
+            invocations = [asdict(invocation) for invocation in self._invocations if invocation.seq > seq]
+        return {"calls": calls, "invocations": invocations}
+
+    def _number(self) -> int:
+        self._last += 1
+        return self._last

@@ -1,0 +1,166 @@
+"""API Gateway REST APIs, where ministack's differ from the real ones and this project would notice.
+
+Before ministack sees a call (`before`): whose API it is, whether the signature names the right service, and callers of
+other accounts. Inside ministack (`install`): streamed Lambda answers, request ids, repeated headers, binary bodies.
+"""
+
+import base64
+import contextvars
+import json
+from typing import Any
+
+from ministack import app as ministack
+from ministack.core import responses
+from ministack.services import apigateway_v1
+
+from tests.cloud.request import Message, Request, Response, Send
+from tests.cloud.workers import StreamedAnswer
+
+_STREAMING = "/response-streaming-invocations"
+_DELIMITER = b"\0" * 8
+# The metadata and the delimiter must lie within the first 16 KB of the stream.
+_METADATA_LIMIT = 16 * 1024
+# A header of the function's answer that API Gateway keeps for itself arrives at the caller under another name.
+_REMAPPED = {"x-amzn-requestid": "x-amzn-Remapped-x-amzn-RequestId"}
+
+_request: contextvars.ContextVar[Request] = contextvars.ContextVar("gateway_request")
+_request_id: contextvars.ContextVar[str] = contextvars.ContextVar("gateway_request_id", default="")
+_streaming: contextvars.ContextVar[bool] = contextvars.ContextVar("gateway_streaming", default=False)
+
+
+def before(request: Request) -> Response | None:
+    """Prepare a call of an API; an answer when it goes no further."""
+    parsed = ministack._parse_execute_api_url(request.headers.get("host", ""), request.path)
+    owner = _owner(parsed[0]) if parsed else None
+    if parsed is None or owner is None:
+        return None
+    _request.set(request)
+    api, stage, path = parsed
+    account, region = owner
+    with responses.request_scope(account, region):
+        authorization = apigateway_v1.method_authorization_type(api, stage, request.method, path)
+    if authorization != "AWS_IAM" or not request.access_key:
+        # ministack looks an API up in the caller's account; without a caller, that is the owner's.
+        responses.set_request_account_id(account)
+        return None
+    if request.service != "execute-api":
+        return _refused(
+            "InvalidSignatureException", "message", "Credential should be scoped to correct service: 'execute-api'. "
+        )
+    if responses.get_account_id() != account:
+        # Without a resource policy, only the owner's account can be allowed.
+        arn = f"arn:aws:execute-api:{region}:********{account[-4:]}:{api}/{stage}/{request.method}{path}"
+        return _refused(
+            "AccessDeniedException",
+            "Message",
+            (f"User: {request.caller} is not authorized to perform: execute-api:Invoke on resource: {arn}"),
+        )
+    return None
+
+
+def after(send: Send) -> Send:
+    """The response channel: the request id that the caller sees is the one in the function's requestContext."""
+
+    async def with_request_id(message: Message) -> None:
+        request_id = _request_id.get()
+        if message["type"] == "http.response.start" and request_id:
+            headers = [(name, value) for name, value in message["headers"] if name.lower() != b"x-amzn-requestid"]
+            message = {**message, "headers": [*headers, (b"x-amzn-RequestId", request_id.encode())]}
+        await send(message)
+
+    return with_request_id
+
+
+def install() -> None:
+    """Put the differences inside ministack in place."""
+    _strip_streaming_suffix()
+    _know_streaming_integrations()
+    _complete_events()
+
+
+def _owner(api: str) -> tuple[str, str] | None:
+    for (account, region, stored), _ in apigateway_v1._rest_apis.all_items():
+        if stored == api:
+            return account, region
+    return None
+
+
+def _refused(code: str, member: str, message: str) -> Response:
+    headers = (
+        ("Content-Type", "application/json"),
+        ("x-amzn-ErrorType", code),
+        ("x-amzn-RequestId", responses.new_uuid()),
+    )
+    return Response(403, json.dumps({member: message}).encode(), headers)
+
+
+def _strip_streaming_suffix() -> None:
+    original = apigateway_v1._extract_lambda_ref_from_integration_uri
+
+    def lambda_ref(uri: str) -> str:
+        return original(uri.removesuffix(_STREAMING) + "/invocations" if uri.endswith(_STREAMING) else uri)
+
+    apigateway_v1._extract_lambda_ref_from_integration_uri = lambda_ref
+
+
+def _know_streaming_integrations() -> None:
+    invoke, shape = apigateway_v1._invoke_lambda_proxy_v1, apigateway_v1._lambda_proxy_response
+
+    async def invoke_lambda_proxy(integration: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        _streaming.set(integration.get("uri", "").endswith(_STREAMING))
+        return await invoke(integration, *args, **kwargs)
+
+    def lambda_proxy_response(result: dict[str, Any]) -> tuple[dict[str, Any] | None, str | None]:
+        answer = result.get("body")
+        if not _streaming.get() or result.get("error") or result.get("throttle"):
+            return shape(result)
+        if not isinstance(answer, StreamedAnswer):
+            return None, "the integration streams, but the function answered without streaming"
+        return _read_stream(answer)
+
+    apigateway_v1._invoke_lambda_proxy_v1 = invoke_lambda_proxy
+    apigateway_v1._lambda_proxy_response = lambda_proxy_response
+
+
+def _read_stream(answer: StreamedAnswer) -> tuple[dict[str, Any] | None, str | None]:
+    """Split a streamed answer into the metadata, which becomes status and headers, and the body, kept byte for byte."""
+    end = answer.find(_DELIMITER, 0, _METADATA_LIMIT)
+    if end < 0:
+        return None, "the streamed answer has no delimiter in its first 16 KB"
+    try:
+        metadata = json.loads(answer[:end])
+    except ValueError:
+        return None, "the streamed answer does not begin with metadata in JSON"
+    multi = dict(metadata.get("multiValueHeaders") or {})
+    if metadata.get("cookies"):
+        multi["Set-Cookie"] = [*multi.get("Set-Cookie", []), *metadata["cookies"]]
+    return {
+        "statusCode": metadata.get("statusCode", 200),
+        "headers": _remap(metadata.get("headers") or {}),
+        "multiValueHeaders": _remap(multi),
+        "body": bytes(answer[end + len(_DELIMITER) :]),
+    }, None
+
+
+def _remap(headers: dict[str, Any]) -> dict[str, Any]:
+    return {_REMAPPED.get(name.lower(), name): value for name, value in headers.items()}
+
+
+def _complete_events() -> None:
+    original = apigateway_v1._build_lambda_event_v1
+
+    def build_lambda_event(*args: Any, **kwargs: Any) -> dict[str, Any]:
+        event = original(*args, **kwargs)
+        request = _request.get()
+        _request_id.set(event["requestContext"]["requestId"])
+        lines: dict[str, list[str]] = {}
+        for name, value in request.raw_headers:
+            lines.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
+        event["multiValueHeaders"] = lines
+        event["headers"] = {name: values[-1] for name, values in lines.items()}
+        # A body without a content type counts as application/json, which */* covers.
+        if request.body and "*/*" in (kwargs.get("binary_media_types") or []):
+            event["body"], event["isBase64Encoded"] = base64.b64encode(request.body).decode(), True
+        return event
+
+    apigateway_v1._build_lambda_event_v1 = build_lambda_event

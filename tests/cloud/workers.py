@@ -1,0 +1,151 @@
+"""What a Lambda execution environment gives a function, where ministack's own differs.
+
+- The environment variables are Lambda's, the function's own and two of this cloud's, not the host's.
+- A streamed answer stays bytes; ministack would decode it as UTF-8 text.
+- Everything that a function prints goes to a file as well, so that it can be read while the function runs and after its
+  stack, with its log group, is gone.
+- A custom resource whose function ended without answering fails at once. AWS waits for the ServiceTimeout, and so would
+  ministack; the answer cannot come any more.
+"""
+
+import json
+import queue
+import re
+from pathlib import Path
+from typing import IO, Any
+
+from ministack.core.lambda_runtime import ProvidedWorker
+from ministack.services import lambda_svc
+from ministack.services.cloudformation import custom_resource
+
+# The names that ministack sets and that Lambda documents.
+_LAMBDA_VARIABLES = frozenset(
+    {
+        "AWS_ACCESS_KEY_ID",
+        "AWS_SECRET_ACCESS_KEY",
+        "AWS_SESSION_TOKEN",
+        "AWS_DEFAULT_REGION",
+        "AWS_REGION",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+        "AWS_LAMBDA_FUNCTION_NAME",
+        "AWS_LAMBDA_FUNCTION_VERSION",
+        "AWS_LAMBDA_LOG_STREAM_NAME",
+        "AWS_LAMBDA_RUNTIME_API",
+        "LAMBDA_TASK_ROOT",
+        "_HANDLER",
+    }
+)
+_FIXED = {"LANG": "en_US.UTF-8", "PATH": "/usr/local/bin:/usr/bin:/bin", "TZ": ":UTC"}
+_RESPONSE = re.compile(r"/runtime/invocation/([^/]+)/response/?$")
+
+
+class StreamedAnswer(bytes):
+    """What a function streamed: metadata as JSON, eight NUL bytes, the body."""
+
+
+def log_file(logs: Path, account: str, function: str) -> Path:
+    return logs / f"function-{account}-{function}.log"
+
+
+def install(logs: Path, origin: str) -> None:
+    """Put the differences in place. `origin` is this cloud's own address."""
+    _clean_environment(origin)
+    _keep_streamed_bytes()
+    _copy_output(logs)
+    _fail_unanswered_custom_resources()
+
+
+def _clean_environment(origin: str) -> None:
+    original = lambda_svc._provided_worker_env
+
+    def worker_environment(config: dict[str, Any], code_dir: str, port: int) -> dict[str, str]:
+        own = (config.get("Environment") or {}).get("Variables") or {}
+        full = original(config, code_dir, port)
+        kept = {name: value for name, value in full.items() if name in _LAMBDA_VARIABLES or name in own}
+        return {
+            **_FIXED,
+            **kept,
+            **_logging(config.get("LoggingConfig") or {}),
+            "AWS_ENDPOINT_URL": origin,
+            # CloudFormation's ResponseURL is https on a known host, and the provisioner accepts no other. Here it is
+            # plain http on loopback: this variable, which stands in no template, names the one origin to accept.
+            "RESPONSE_URL_ORIGIN": origin,
+        }
+
+    lambda_svc._provided_worker_env = worker_environment
+
+
+def _logging(config: dict[str, str]) -> dict[str, str]:
+    """What a function's LoggingConfig becomes in its environment; ministack leaves it out."""
+    variables = {
+        "AWS_LAMBDA_LOG_FORMAT": config.get("LogFormat"),
+        "AWS_LAMBDA_LOG_GROUP_NAME": config.get("LogGroup"),
+        "AWS_LAMBDA_LOG_LEVEL": config.get("ApplicationLogLevel"),
+    }
+    return {name: value for name, value in variables.items() if value}
+
+
+def _keep_streamed_bytes() -> None:
+    original = ProvidedWorker._build_handler_class
+
+    def build_handler_class(worker: ProvidedWorker, generation: int, pending: queue.Queue) -> type:
+        base = original(worker, generation, pending)
+
+        class Handler(base):  # type: ignore[misc, valid-type]
+            def do_POST(self) -> None:
+                response = _RESPONSE.search(self.path)
+                mode = self.headers.get("Lambda-Runtime-Function-Response-Mode", "")
+                if response is None or mode.lower() != "streaming":
+                    super().do_POST()
+                    return
+                answer = StreamedAnswer(self._read_body())
+                accepted = worker._record_result(generation, response[1], "response", answer)
+                self._respond(202 if accepted else 400)
+
+        return Handler
+
+    ProvidedWorker._build_handler_class = build_handler_class
+
+
+def _copy_output(logs: Path) -> None:
+    original = ProvidedWorker._pump_output
+
+    def pump_output(worker: ProvidedWorker, stream: IO[bytes], log_queue: queue.Queue) -> None:
+        account = worker.config["FunctionArn"].split(":")[4]
+        with log_file(logs, account, worker.func_name).open("ab", buffering=0) as copy:
+            original(worker, _Copied(stream, copy), log_queue)
+
+    ProvidedWorker._pump_output = pump_output
+
+
+def _fail_unanswered_custom_resources() -> None:
+    original = lambda_svc._execute_function_with_config_scope
+
+    def execute(function: dict[str, Any], event: dict[str, Any]) -> dict[str, Any]:
+        result = original(function, event)
+        if isinstance(event, dict) and "ResponseURL" in event:
+            token = event["ResponseURL"].rpartition("/")[2]
+            waiting = custom_resource._pending.get(token)
+            if waiting and not waiting["event"].is_set():
+                said = json.dumps(result.get("body")) if result.get("error") else "it returned normally"
+                reason = f"the function ended without answering CloudFormation: {said}"
+                custom_resource.deliver_response(token, {"Status": "FAILED", "Reason": reason})
+        return result
+
+    lambda_svc._execute_function_with_config_scope = execute
+
+
+class _Copied:
+    """A stream that writes each line it reads to a second place."""
+
+    def __init__(self, stream: IO[bytes], copy: IO[bytes]) -> None:
+        self._stream = stream
+        self._copy = copy
+
+    def readline(self) -> bytes:
+        line = self._stream.readline()
+        self._copy.write(line)
+        return line
+
+    def close(self) -> None:
+        self._stream.close()

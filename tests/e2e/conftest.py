@@ -1,0 +1,60 @@
+"""The local cloud and both halves, once for all end-to-end tests."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests import deploy, people
+from tests.cloud import process
+from tests.cloud.client import Cloud
+from tests.cloud.endpoints import CHILD, PARENT, REGION, Endpoint
+from tests.e2e.world import GRANTED, World
+
+DIRECTORY = deploy.ROOT / "target" / "e2e"
+
+
+@pytest.fixture(scope="session")
+def cloud() -> Iterator[Cloud]:
+    process.stop(DIRECTORY)
+    running = process.start(0, DIRECTORY)
+    try:
+        yield Cloud(running.url)
+    finally:
+        process.stop(DIRECTORY)
+
+
+@pytest.fixture(scope="session")
+def world(cloud: Cloud) -> World:
+    cloud.put_endpoint(Endpoint(PARENT, REGION, "Echo-Capital", "echo"))
+    parent = deploy.deploy(cloud, PARENT, "parent", {"EndpointNames": GRANTED, "TrustedAccountIds": [CHILD]})
+    tester = people.user(cloud, CHILD, "tester", people.allow("execute-api:Invoke"))
+    nobody = people.user(cloud, CHILD, "nobody")
+    child = deploy.deploy(
+        cloud, CHILD, "child", {"RoleArn": parent.outputs["RoleArn"], "EndpointNames": GRANTED, "UserNames": ["tester"]}
+    )
+    return World(cloud, parent, child, tester, nobody)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Iterator[None]:
+    """Show what the functions printed during a test that failed."""
+    report = yield
+    if report.when == "setup":
+        item.stash[_LENGTHS] = _printed_lengths()
+    if report.failed:
+        for file, before in ((f, item.stash.get(_LENGTHS, {}).get(f.name, 0)) for f in _logs()):
+            printed = file.read_bytes()[before:].decode("utf-8", "replace")
+            if printed:
+                report.sections.append((file.name, printed))
+    return report
+
+
+_LENGTHS = pytest.StashKey[dict[str, int]]()
+
+
+def _logs() -> list:
+    return sorted(DIRECTORY.glob("function-*.log"))
+
+
+def _printed_lengths() -> dict[str, int]:
+    return {file.name: file.stat().st_size for file in _logs()}

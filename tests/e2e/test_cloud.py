@@ -1,0 +1,143 @@
+"""What the other tests lean on: the local cloud refuses where AWS would, and passes on what AWS would pass on."""
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from tests import people
+from tests.cloud.client import Caller, Cloud
+from tests.cloud.endpoints import PARENT, REGION
+from tests.e2e.world import refused
+
+ACCOUNT = "121212121212"
+ENDPOINTS = f"arn:aws:sagemaker:{REGION}:{PARENT}:endpoint"
+
+
+@pytest.fixture(scope="module")
+def role(cloud: Cloud) -> Iterator[str]:
+    """A role by hand, in the parent's account: everybody there may assume it, and it may invoke two endpoints."""
+    iam = cloud.admin(PARENT).client("iam")
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": f"arn:aws:iam::{PARENT}:root"}}
+        ],
+    }
+    iam.create_role(RoleName="ByHand", AssumeRolePolicyDocument=json.dumps(trust))
+    permission = {
+        "Version": "2012-10-17",
+        "Statement": [people.allow("sagemaker:InvokeEndpoint", [f"{ENDPOINTS}/echo", f"{ENDPOINTS}/iris"])],
+    }
+    iam.put_role_policy(RoleName="ByHand", PolicyName="Invoke", PolicyDocument=json.dumps(permission))
+    yield f"arn:aws:iam::{PARENT}:role/ByHand"
+    iam.delete_role_policy(RoleName="ByHand", PolicyName="Invoke")
+    iam.delete_role(RoleName="ByHand")
+
+
+@pytest.fixture(scope="module")
+def user(cloud: Cloud) -> Caller:
+    return people.user(cloud, PARENT, "by-hand", people.allow("sts:AssumeRole"))
+
+
+def invoke(caller: Caller, endpoint: str, **members: str) -> bytes:
+    runtime = caller.client("sagemaker-runtime")
+    return runtime.invoke_endpoint(EndpointName=endpoint, Body=b"x", **members)["Body"].read()
+
+
+def test_a_session_policy_narrows_the_role(user: Caller, role: str):
+    policy = {"Version": "2012-10-17", "Statement": [people.allow("sagemaker:InvokeEndpoint", f"{ENDPOINTS}/echo")]}
+    narrow = user.assume(role, RoleSessionName="narrow", Policy=json.dumps(policy))
+    assert invoke(narrow, "echo") == b"x"
+    with refused(403, "AccessDeniedException"):
+        invoke(narrow, "iris")
+
+
+def test_a_session_policy_does_not_widen_the_role(user: Caller, role: str):
+    policy = {"Version": "2012-10-17", "Statement": [people.allow("*")]}
+    wide = user.assume(role, RoleSessionName="wide", Policy=json.dumps(policy))
+    with refused(403, "AccessDeniedException"):
+        invoke(wide, "churn")
+
+
+def test_an_inference_component_must_be_allowed_too(user: Caller, role: str):
+    with refused(403, "AccessDeniedException"):
+        invoke(user.assume(role, RoleSessionName="component"), "echo", InferenceComponentName="adapter-a")
+
+
+def test_a_wrong_secret_is_refused(user: Caller, role: str):
+    session = user.assume(role, RoleSessionName="secret")
+    with refused(403, "InvalidSignatureException"):
+        invoke(replace(session, secret_key="guessed"), "echo")
+
+
+def test_an_unknown_endpoint_is_named(cloud: Cloud):
+    with refused(400, "ValidationError") as error:
+        invoke(cloud.admin(PARENT), "nowhere")
+    assert error.message == f"Endpoint nowhere of account {PARENT} not found."
+
+
+def test_headers_that_sagemaker_does_not_know_do_not_reach_the_container(cloud: Cloud):
+    runtime = cloud.admin(PARENT).client("sagemaker-runtime")
+
+    def add_header(request, **_):
+        request.headers["X-Other"] = "1"
+
+    runtime.meta.events.register("before-sign.sagemaker-runtime", add_header)
+    with cloud.recording() as seen:
+        runtime.invoke_endpoint(EndpointName="echo", Body=b"x", ContentType="text/plain")
+    (invocation,) = seen.invocations
+    assert invocation["headers"] == {"Content-Type": "text/plain"}
+
+
+def test_a_fence_by_path_and_boundary_holds(cloud: Cloud):
+    boundary = f"arn:aws:iam::{ACCOUNT}:policy/Ceiling"
+    admin = cloud.admin(ACCOUNT).client("iam")
+    nothing = {"Version": "2012-10-17", "Statement": [people.allow("sagemaker:InvokeEndpoint")]}
+    admin.create_policy(PolicyName="Ceiling", PolicyDocument=json.dumps(nothing))
+    fenced = people.user(
+        cloud,
+        ACCOUNT,
+        "fenced",
+        {
+            **people.allow("iam:CreateRole", f"arn:aws:iam::{ACCOUNT}:role/inside/*"),
+            "Condition": {"StringEquals": {"iam:PermissionsBoundary": boundary}},
+        },
+    ).client("iam")
+    trust = json.dumps({"Version": "2012-10-17", "Statement": []})
+    for wrong in ({"Path": "/inside/"}, {"Path": "/outside/", "PermissionsBoundary": boundary}):
+        with refused(403, "AccessDenied"):
+            fenced.create_role(RoleName="made", AssumeRolePolicyDocument=trust, **wrong)
+    made = fenced.create_role(
+        RoleName="made", AssumeRolePolicyDocument=trust, Path="/inside/", PermissionsBoundary=boundary
+    )
+    assert made["Role"]["Arn"] == f"arn:aws:iam::{ACCOUNT}:role/inside/made"
+
+
+def test_functions_get_lambdas_environment_and_not_this_machines(cloud: Cloud):
+    package = io.BytesIO()
+    with zipfile.ZipFile(package, "w") as archive:
+        bootstrap = zipfile.ZipInfo("bootstrap")
+        bootstrap.external_attr = 0o755 << 16
+        archive.writestr(bootstrap, "#!/bin/sh\nexec env\n")
+    functions = cloud.admin(ACCOUNT).client("lambda")
+    functions.create_function(
+        FunctionName="prints-environment",
+        Runtime="provided.al2023",
+        Handler="bootstrap",
+        Role=f"arn:aws:iam::{ACCOUNT}:role/inside/made",
+        Code={"ZipFile": package.getvalue()},
+        Environment={"Variables": {"OWN": "1"}},
+        LoggingConfig={"LogFormat": "JSON", "ApplicationLogLevel": "WARN"},
+    )
+    functions.invoke(FunctionName="prints-environment")
+    printed = dict(line.split("=", 1) for line in cloud.logs(ACCOUNT, "prints-environment").splitlines())
+    assert printed["OWN"] == "1"
+    assert printed["AWS_LAMBDA_LOG_LEVEL"] == "WARN"
+    assert printed["AWS_ENDPOINT_URL"] == printed["RESPONSE_URL_ORIGIN"] == cloud.url
+    of_the_shell = {"PWD", "SHLVL", "_", "OLDPWD"}
+    foreign = {name for name in printed if not name.startswith(("AWS_", "LAMBDA_"))} - of_the_shell
+    assert foreign == {"LANG", "OWN", "PATH", "RESPONSE_URL_ORIGIN", "TZ", "_HANDLER"}
