@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_runtime::env_config::file::EnvConfigFiles;
+use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_http_client::{Builder, Connector};
 use aws_smithy_runtime_api::client::http::{SharedHttpClient, SharedHttpConnector};
@@ -26,7 +26,8 @@ pub fn http_connector() -> SharedHttpConnector {
 /// Region, credentials and endpoint overrides from Lambda's environment only:
 /// no profile files, no instance metadata, nothing else to look for at start.
 pub async fn config(http: &SharedHttpClient) -> SdkConfig {
-    let no_files = EnvConfigFiles::builder().build();
+    // The SDK panics at a set of no files at all; an empty text is one.
+    let no_files = EnvConfigFiles::builder().with_contents(EnvConfigFileKind::Config, "").build();
     aws_config::defaults(BehaviorVersion::v2026_01_12())
         .region(std::env::var("AWS_REGION").ok().map(Region::new))
         .credentials_provider(aws_config::environment::EnvironmentVariableCredentialsProvider::new())

@@ -9,6 +9,7 @@ use std::panic::PanicHookInfo;
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -19,14 +20,18 @@ const TARGETS: [&str; 3] = ["provisioner", "invoker", "sagemaker_external"];
 /// `AWS_LAMBDA_LOG_LEVEL` (`TRACE` … `FATAL`; `INFO` without it), and installs
 /// the panic hook. To be called once, first thing.
 pub fn init() {
-    let level = std::env::var("AWS_LAMBDA_LOG_LEVEL").ok();
+    init_with(std::env::var("AWS_LAMBDA_LOG_LEVEL").ok().as_deref(), std::io::stdout);
+}
+
+/// As [`init`], at a given level and to another place.
+pub fn init_with<W>(level: Option<&str>, writer: W)
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let lines =
+        tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false);
     // A second call (two tests in one process) keeps the first subscriber.
-    let _ = tracing_subscriber::registry()
-        .with(
-            tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false),
-        )
-        .with(filter(level.as_deref()))
-        .try_init();
+    let _ = tracing_subscriber::registry().with(lines.with_writer(writer)).with(filter(level)).try_init();
     std::panic::set_hook(Box::new(on_panic));
 }
 

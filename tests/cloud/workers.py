@@ -11,6 +11,8 @@
 import json
 import queue
 import re
+from email.message import Message
+from http.client import parse_headers
 from pathlib import Path
 from typing import IO, Any
 
@@ -92,14 +94,25 @@ def _keep_streamed_bytes() -> None:
         base = original(worker, generation, pending)
 
         class Handler(base):  # type: ignore[misc, valid-type]
+            def _read_chunks(self) -> tuple[bytes, Message]:
+                """A chunked body and its trailers, which ministack would take for the next request."""
+                chunks = []
+                while size := int(self.rfile.readline().split(b";")[0], 16):
+                    chunks.append(self.rfile.read(size))
+                    self.rfile.readline()
+                return b"".join(chunks), parse_headers(self.rfile)
+
             def do_POST(self) -> None:
                 response = _RESPONSE.search(self.path)
                 mode = self.headers.get("Lambda-Runtime-Function-Response-Mode", "")
                 if response is None or mode.lower() != "streaming":
                     super().do_POST()
                     return
-                answer = StreamedAnswer(self._read_body())
-                accepted = worker._record_result(generation, response[1], "response", answer)
+                body, trailers = self._read_chunks()
+                error = trailers.get("Lambda-Runtime-Function-Error-Type")
+                # An answer that breaks off is cut on AWS. It is whole here before any of it goes on: it becomes an error.
+                kind, answer = ("error", {"errorType": error}) if error else ("response", StreamedAnswer(body))
+                accepted = worker._record_result(generation, response[1], kind, answer)
                 self._respond(202 if accepted else 400)
 
         return Handler

@@ -15,6 +15,7 @@ mod create;
 mod delete;
 mod group;
 mod iam;
+mod log;
 mod replace;
 mod settle;
 mod stage;

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use crate::iam::Iam;
+use crate::log;
 
 pub const ACCOUNT: &str = "111122223333";
 pub const CHILD: &str = "444455556666";
@@ -54,6 +55,7 @@ impl Stage {
     }
 
     pub fn with(settings: Settings) -> Self {
+        log::keep();
         let (iam, bucket) = (Iam::new(ACCOUNT), Bucket::default());
         let connector = SharedHttpConnector::new(bucket.clone());
         let provisioner = Provisioner::new(provisioner::iam::Iam::new(iam.client()), connector, settings);

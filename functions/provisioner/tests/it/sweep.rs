@@ -3,11 +3,9 @@
 //! held before or what was wished, nothing of ours is left over, and nothing foreign
 //! has changed.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use serde_json::{Value, json};
 
-use crate::iam::{Fault, World, json as document};
+use crate::iam::{Fault, Group, Policy, Role, World};
 use crate::stage::{Stage, create, delete, group, role, update, with};
 
 const FAULTS: [Fault; 5] = [
@@ -35,28 +33,29 @@ enum Fate {
     RolledBack,
 }
 
-/// What IAM holds, without what no one wishes for: ids and version numbers.
+/// What IAM holds, without what no one wishes for: ids and old versions.
 #[derive(Debug, PartialEq)]
 struct Held {
-    roles: BTreeMap<String, (Value, Option<String>, String, BTreeMap<String, String>, BTreeSet<String>)>,
-    policies: BTreeMap<String, (Value, BTreeMap<String, String>)>,
-    groups: BTreeMap<String, (BTreeSet<String>, BTreeMap<String, Value>)>,
+    roles: Vec<Role>,
+    policies: Vec<Policy>,
+    groups: Vec<Group>,
 }
 
 fn held(stage: &Stage) -> Held {
     let World { roles, policies, groups, .. } = &*stage.iam.world();
-    let roles = roles.values().map(|r| {
-        let state = (document(&r.trust), r.boundary.clone(), r.max_session.clone(), r.tags.clone(), r.attached.clone());
-        (format!("{}{}", r.path, r.name), state)
-    });
-    let policies = policies
-        .values()
-        .map(|p| (format!("{}{}", p.path, p.name), (document(&p.versions[&p.default]), p.tags.clone())));
-    let groups = groups.values().map(|g| {
-        let inline = g.inline.iter().map(|(name, text)| (name.clone(), document(text))).collect();
-        (format!("{}{}", g.path, g.name), (g.users.clone(), inline))
-    });
-    Held { roles: roles.collect(), policies: policies.collect(), groups: groups.collect() }
+    let id = String::new;
+    let current = |p: &Policy| Policy {
+        id: id(),
+        versions: [(0, p.versions[&p.default].clone())].into(),
+        default: 0,
+        newest: 0,
+        ..p.clone()
+    };
+    Held {
+        roles: roles.values().map(|role| Role { id: id(), ..role.clone() }).collect(),
+        policies: policies.values().map(current).collect(),
+        groups: groups.values().map(|group| Group { id: id(), ..group.clone() }).collect(),
+    }
 }
 
 /// A world in which others live too: in the fence and outside, with like names.

@@ -1,0 +1,55 @@
+//! Everything that ends a request other than SageMaker's own answer. What each
+//! becomes on the wire stands in [`crate::response`].
+
+use sagemaker_external::name::EndpointName;
+
+use crate::assume::NotAssumed;
+use crate::endpoint::NotInvoked;
+
+pub enum Error {
+    Invalid(Invalid),
+    /// No operation has this method and path.
+    UnknownOperation,
+    /// The request context names no caller (S21).
+    NoCaller,
+    /// `GRANTS` is missing or wrong; the log of the start says how.
+    NoGrants,
+    /// No grant names this endpoint.
+    NotGranted(EndpointName),
+    /// AssumeRole gave no credentials.
+    NotAssumed(EndpointName, NotAssumed),
+    /// SageMaker's answer is an error, or there is none.
+    NotInvoked(EndpointName, NotInvoked),
+    /// The handler panicked.
+    Panicked,
+}
+
+impl Error {
+    /// SageMaker's own id of a call that it answered with an error.
+    pub fn upstream_request_id(&self) -> Option<&str> {
+        match self {
+            Self::NotInvoked(_, not) => not.request_id.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// For the log only: what a service called its refusal.
+    pub fn into_cause(self) -> Option<String> {
+        match self {
+            Self::NotAssumed(_, not) => Some(not.code),
+            Self::NotInvoked(_, not) => Some(not.code),
+            _ => None,
+        }
+    }
+}
+
+/// The request breaks a rule: one sentence that names the header (the member) and
+/// the rule. It repeats no header's value and nothing of the body.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Invalid(pub String);
+
+impl From<Invalid> for Error {
+    fn from(invalid: Invalid) -> Self {
+        Self::Invalid(invalid)
+    }
+}

@@ -1,0 +1,23 @@
+//! SageMaker Runtime's own wire behind API Gateway: per request it assumes the
+//! parent's role and calls the endpoint, and the answer streams back.
+//!
+//! `main → runtime → handler → everything else`. [`event`], [`headers`],
+//! [`request`], [`grants`], [`caller`] and [`session`] are pure: no tokio, no SDK,
+//! no clock. The SDK is called in [`assume`] and [`endpoint`] only.
+
+pub mod assume;
+pub mod body;
+pub mod caller;
+pub mod deadline;
+pub mod endpoint;
+pub mod error;
+pub mod event;
+pub mod grants;
+pub mod handler;
+pub mod headers;
+mod lenient;
+pub mod record;
+pub mod request;
+pub mod response;
+pub mod runtime;
+pub mod session;

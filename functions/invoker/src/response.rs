@@ -1,0 +1,287 @@
+//! From what a request came to, to status, headers and body: the one match over
+//! results and errors.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use http::{StatusCode, header};
+use lambda_runtime::{MetadataPrelude, StreamResponse};
+use serde_json::{Map, Value, json};
+
+use crate::assume;
+use crate::body::Body;
+use crate::deadline::Deadline;
+use crate::endpoint::{self, Original, Upstream};
+use crate::error::{Error, Invalid};
+use crate::grants::Grants;
+use crate::record::Record;
+
+/// Always streamed: a buffered answer comes back empty under a streaming
+/// integration (awslabs/aws-lambda-rust-runtime issue 967).
+pub type Answer = StreamResponse<Body>;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+const VARIANT: HeaderName = HeaderName::from_static("x-amzn-invoked-production-variant");
+const SAGEMAKER: &str = "x-amzn-sagemaker-";
+
+/// A throttled call may succeed a second later: STS's rate is per second.
+const THROTTLED_SECONDS: u32 = 1;
+/// A cold model takes some seconds to load; SageMaker does not say how many.
+const NOT_READY_SECONDS: u32 = 5;
+
+/// SageMaker's success, passed on: its status, its body as it comes, and of its
+/// headers those that the API promises (S18).
+pub fn passed(upstream: Upstream, record: &Record, deadline: Deadline) -> Answer {
+    let (parts, body) = upstream.into_parts();
+    let mut headers = HeaderMap::new();
+    for (name, value) in &parts.headers {
+        // The model writes some of these values: only readable ones, and one of each name.
+        if is_passed_on(name) && value.to_str().is_ok() && !headers.contains_key(name) {
+            headers.insert(name.clone(), value.clone());
+        }
+    }
+    answer(parts.status, headers, Body::passing(body, deadline, &record.request_id), record)
+}
+
+/// What this API grants: endpoint names and regions, no role, no ExternalId.
+pub fn listed(grants: &Grants, record: &Record) -> Answer {
+    let endpoints =
+        grants.endpoints().map(|(name, region)| json!({ "EndpointName": name.as_str(), "Region": region.as_str() }));
+    let body = json!({ "Endpoints": endpoints.collect::<Vec<_>>() });
+    answer(StatusCode::OK, json_headers(), Body::Bytes(body.to_string().into()), record)
+}
+
+/// An error in SageMaker's shape: status, `x-amzn-ErrorType`, and JSON with
+/// `Message` and the members of the type.
+pub fn refused(error: &Error, record: &Record) -> Answer {
+    let Shape { status, code, message, mut members, retry_after } = shape(error);
+    members.insert("Message".to_owned(), message.into());
+    let mut headers = json_headers();
+    // A code that is no header value can only be one that SageMaker does not have.
+    let code = HeaderValue::from_str(&code).unwrap_or(HeaderValue::from_static("InternalFailure"));
+    headers.insert(ERROR_TYPE, code);
+    if let Some(seconds) = retry_after {
+        headers.insert(RETRY_AFTER, seconds.into());
+    }
+    let id = error.upstream_request_id().and_then(|id| HeaderValue::from_str(id).ok());
+    headers.extend(id.map(|id| (REQUEST_ID, id)));
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    answer(status, headers, Body::Bytes(Bytes::from(Value::Object(members).to_string())), record)
+}
+
+/// For the log.
+pub fn error_type(answer: &Answer) -> Option<&str> {
+    answer.metadata_prelude.headers.get(ERROR_TYPE).and_then(|value| value.to_str().ok())
+}
+
+fn is_passed_on(name: &HeaderName) -> bool {
+    [CONTENT_TYPE, VARIANT, REQUEST_ID].contains(name) || name.as_str().starts_with(SAGEMAKER)
+}
+
+fn json_headers() -> HeaderMap {
+    HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))])
+}
+
+/// What every answer has.
+fn answer(status: StatusCode, mut headers: HeaderMap, body: Body, record: &Record) -> Answer {
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    let text = |text: &str| HeaderValue::from_str(text).ok();
+    headers.extend(text(&record.server_timing()).map(|timing| (SERVER_TIMING, timing)));
+    if !headers.contains_key(REQUEST_ID) {
+        headers.extend(text(&record.request_id).map(|id| (REQUEST_ID, id)));
+    }
+    let metadata_prelude = MetadataPrelude { status_code: status, headers, cookies: Vec::new() };
+    StreamResponse { metadata_prelude, stream: body }
+}
+
+struct Shape<'a> {
+    status: u16,
+    code: Cow<'a, str>,
+    message: Cow<'a, str>,
+    members: Map<String, Value>,
+    retry_after: Option<u32>,
+}
+
+impl<'a> Shape<'a> {
+    fn new(status: u16, code: &'a str, message: impl Into<Cow<'a, str>>) -> Self {
+        Self { status, code: code.into(), message: message.into(), members: Map::new(), retry_after: None }
+    }
+
+    fn retry_after(self, seconds: u32) -> Self {
+        Self { retry_after: Some(seconds), ..self }
+    }
+}
+
+fn shape(error: &Error) -> Shape<'_> {
+    match error {
+        Error::Invalid(Invalid(sentence)) => Shape::new(400, "ValidationError", sentence),
+        Error::UnknownOperation => {
+            Shape::new(404, "UnknownOperationException", "no operation of this API has this method and path")
+        }
+        Error::NoCaller => Shape::new(
+            403,
+            "AccessDeniedException",
+            "the request names no caller: the API must authorize it with IAM or with a user pool",
+        ),
+        Error::NoGrants => Shape::new(
+            500,
+            "InternalFailure",
+            "this API is not set up: its GRANTS setting is missing or wrong, and the log of its start says how",
+        ),
+        Error::NotGranted(name) => Shape::new(
+            404,
+            "ValidationError",
+            format!(
+                "endpoint \"{name}\" is not granted here: ask the account that owns it for a grant of this endpoint, \
+                 and whoever runs this API to add the grant; GET /endpoints lists what is granted"
+            ),
+        ),
+        Error::NotAssumed(name, not) => match not.why {
+            assume::Why::Denied => Shape::new(
+                403,
+                "AccessDeniedException",
+                format!(
+                    "the grant of endpoint \"{name}\" is not accepted: the account that owns the endpoint must trust \
+                     this API's account with the grant's ExternalId, and this API's role must be allowed to assume \
+                     the grant's role"
+                ),
+            ),
+            assume::Why::RegionDisabled => Shape::new(
+                403,
+                "AccessDeniedException",
+                format!(
+                    "the grant of endpoint \"{name}\" cannot be used from this region: the account that owns the \
+                     endpoint must activate STS here"
+                ),
+            ),
+            assume::Why::Throttled => {
+                Shape::new(429, "ThrottlingException", "too many requests for credentials, try again later")
+                    .retry_after(THROTTLED_SECONDS)
+            }
+            assume::Why::Unavailable => {
+                Shape::new(503, "ServiceUnavailable", "STS could not be reached, try again later")
+            }
+            assume::Why::Deadline => late("STS gave no credentials before this API's own deadline, try again".into()),
+            assume::Why::Fault => {
+                Shape::new(500, "InternalFailure", "the request for credentials failed, and this API's log says how")
+            }
+        },
+        Error::NotInvoked(name, not) => match &not.why {
+            endpoint::Why::Model { status, message, original } => {
+                let message = message.as_deref().unwrap_or("the model answered with an error");
+                Shape { members: members(original), ..Shape::new(*status, "ModelError", message) }
+            }
+            endpoint::Why::Service { status, message, retry_after } => {
+                let message = hide_owners(message.as_deref().unwrap_or("the service gave no message"));
+                let cold = (not.code == "ModelNotReadyException").then_some(NOT_READY_SECONDS);
+                Shape { retry_after: retry_after.or(cold), ..Shape::new(*status, &not.code, message) }
+            }
+            endpoint::Why::Denied => Shape::new(
+                403,
+                "AccessDeniedException",
+                format!(
+                    "the grant does not cover this call of endpoint \"{name}\": the account that owns the endpoint \
+                     must allow it on the endpoint, and on the inference component if one is named"
+                ),
+            ),
+            endpoint::Why::Throttled => {
+                Shape::new(429, "ThrottlingException", "too many requests for this endpoint, try again later")
+                    .retry_after(THROTTLED_SECONDS)
+            }
+            endpoint::Why::Unavailable => {
+                Shape::new(503, "ServiceUnavailable", "SageMaker Runtime could not be reached, try again later")
+            }
+            endpoint::Why::Deadline => late(format!(
+                "endpoint \"{name}\" gave no answer before this API's own deadline: raise the invoker's Timeout and \
+                 the API's, make the model faster, or call it asynchronously if it needs more than 60 s"
+            )),
+            endpoint::Why::Fault => Shape::new(
+                500,
+                "InternalFailure",
+                "SageMaker Runtime's answer was not understood, and the log says why",
+            ),
+        },
+        Error::Panicked => Shape::new(500, "InternalFailure", "this API failed, and its log says where"),
+    }
+}
+
+/// Our own deadline (R13). SageMaker's model has no error for it; clients see the
+/// status and this code.
+fn late(message: String) -> Shape<'static> {
+    Shape::new(504, "GatewayTimeoutException", message)
+}
+
+/// ModelError's members, as modelled and unchanged: its log stream's ARN names the
+/// owner's account, and is meant to.
+fn members(original: &Original) -> Map<String, Value> {
+    let members = [
+        ("OriginalStatusCode", original.status_code.map(Value::from)),
+        ("OriginalMessage", original.message.as_deref().map(Value::from)),
+        ("LogStreamArn", original.log_stream_arn.as_deref().map(Value::from)),
+    ];
+    members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+}
+
+/// A service's own text without ARNs and account ids (S16): SageMaker says
+/// "Endpoint iris of account 111122223333 not found."
+fn hide_owners(text: &str) -> String {
+    const HIDDEN: &str = "[hidden]";
+    let is_end = |c: char| c.is_whitespace() || "\"'`,;()<>[]{}".contains(c);
+    let mut shown = String::with_capacity(text.len());
+    for piece in text.split_inclusive(is_end) {
+        let word = piece.trim_end_matches(is_end);
+        let end = piece.get(word.len()..).unwrap_or_default();
+        match word.find("arn:") {
+            Some(start) => shown.extend([word.get(..start).unwrap_or_default(), HIDDEN]),
+            None => {
+                let digits = |c: char| c.is_ascii_digit();
+                for run in word.split_inclusive(|c| !digits(c)) {
+                    let number = run.trim_end_matches(|c| !digits(c));
+                    let rest = run.get(number.len()..).unwrap_or_default();
+                    shown.extend([if number.len() == 12 { HIDDEN } else { number }, rest]);
+                }
+            }
+        }
+        shown.push_str(end);
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn s16_owners_are_hidden_in_a_services_text() {
+        for (text, shown) in [
+            ("Endpoint iris of account 111122223333 not found.", "Endpoint iris of account [hidden] not found."),
+            ("(arn:aws:iam::111122223333:role/R) is wrong", "([hidden]) is wrong"),
+            ("see:arn:aws:x:::y, and account=111122223333.", "see:[hidden], and account=[hidden]."),
+            (
+                "1 error at 12:34, id 1234567890123 and 12345678901",
+                "1 error at 12:34, id 1234567890123 and 12345678901",
+            ),
+            ("é 111122223333é", "é [hidden]é"),
+            ("", ""),
+        ] {
+            assert_eq!(hide_owners(text), shown);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn s16_no_account_passes_wherever_it_stands(before in "[^0-9]{0,9}", after in "[^0-9]{0,9}") {
+            let shown = hide_owners(&format!("{before}111122223333{after}"));
+            prop_assert!(!shown.contains("111122223333"), "{}", shown);
+        }
+
+        #[test]
+        fn what_has_no_owner_is_unchanged(text in "[^0-9:]{0,40}") {
+            prop_assert_eq!(hide_owners(&text), text);
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! SageMaker's own errors: status, type and members pass; what names an owner
+//! does not.
+
+use serde_json::{Value, json};
+
+use crate::support::cloud::{Cloud, Reply, answered, message, sagemaker_error};
+use crate::support::{PARENT, Read, ask, event, invoker};
+
+/// The answer when SageMaker replies so; it is asked once, whatever it says.
+async fn sagemaker_says(reply: impl Fn() -> Reply + Send + Sync + 'static) -> Read {
+    let cloud = Cloud::granting(move |_| reply());
+    let answer = ask(&invoker(&cloud), &event()).await;
+    assert_eq!(cloud.counts(), (1, 1));
+    assert!(answer.header("server-timing").unwrap().contains("invoke;dur="));
+    answer
+}
+
+async fn sagemaker_fails(status: u16, code: &'static str, members: Value) -> Read {
+    sagemaker_says(move || sagemaker_error(status, code, &members)).await
+}
+
+#[tokio::test]
+async fn r02_modelled_errors_pass_with_status_type_and_message() {
+    for (status, code) in [
+        (400, "ValidationError"),
+        (429, "ModelNotReadyException"),
+        (500, "InternalFailure"),
+        (503, "ServiceUnavailable"),
+        (530, "InternalDependencyException"),
+    ] {
+        let answer = sagemaker_fails(status, code, message("what SageMaker says.")).await;
+        assert_eq!(answer.kind(), (status, Some(code)));
+        assert_eq!(answer.json(), json!({ "Message": "what SageMaker says." }), "{code}");
+        assert_eq!(answer.header("retry-after").is_some(), code == "ModelNotReadyException");
+        assert_eq!(answer.header("x-amzn-requestid"), Some("upstream-request"));
+    }
+}
+
+#[tokio::test]
+async fn r02_a_model_error_passes_with_all_its_members() {
+    let members = json!({
+        "Message": "Received client error (400) from primary with message \"bad row\". See https://… in account 111122223333",
+        "OriginalStatusCode": 400,
+        "OriginalMessage": "bad row",
+        "LogStreamArn": "arn:aws:logs:us-east-1:111122223333:log-group:/aws/sagemaker/Endpoints/iris",
+    });
+    let answer = sagemaker_fails(424, "ModelError", members.clone()).await;
+    assert_eq!(answer.kind(), (424, Some("ModelError")));
+    assert_eq!(answer.json(), members, "as modelled, unchanged");
+    let answer = sagemaker_fails(424, "ModelError", message("no more than this")).await;
+    assert_eq!(answer.json(), message("no more than this"));
+}
+
+#[tokio::test]
+async fn r02_a_type_in_the_body_or_with_a_uri_is_understood() {
+    let answer = sagemaker_says(|| {
+        let response = http::Response::builder().status(400).header("x-amzn-ErrorType", "ValidationError:http://x/y");
+        answered(response, "{\"message\":\"lower case\"}")
+    });
+    let answer = answer.await;
+    assert_eq!((answer.kind(), answer.message()), ((400, Some("ValidationError")), "lower case".to_owned()));
+    let answer = sagemaker_says(|| {
+        let body = "{\"__type\":\"com.amazonaws#ServiceUnavailable\"}";
+        answered(http::Response::builder().status(503), body)
+    });
+    assert_eq!(answer.await.kind(), (503, Some("ServiceUnavailable")));
+}
+
+#[tokio::test]
+async fn r02_a_newer_error_passes_as_it_is() {
+    let answer = sagemaker_fails(409, "SomethingNewerException", message("for a new reason")).await;
+    assert_eq!(answer.kind(), (409, Some("SomethingNewerException")));
+    assert_eq!(answer.message(), "for a new reason");
+}
+
+#[tokio::test]
+async fn s16_sagemakers_text_passes_without_account_and_arn() {
+    let text =
+        "Endpoint iris of account 111122223333 not found (arn:aws:sagemaker:us-east-1:111122223333:endpoint/iris).";
+    for code in ["ValidationError", "ServiceUnavailable", "SomethingNewerException"] {
+        let answer = sagemaker_fails(400, code, message(text)).await;
+        assert_eq!(answer.message(), "Endpoint iris of account [hidden] not found ([hidden]).");
+    }
+}
+
+#[tokio::test]
+async fn s16_a_denied_call_says_what_to_check_and_no_owner() {
+    let text = "User: arn:aws:sts::111122223333:assumed-role/SageMakerExternal/alice is not authorized to perform: \
+                sagemaker:InvokeEndpoint on resource: arn:aws:sagemaker:us-east-1:111122223333:endpoint/iris because \
+                no session policy allows the sagemaker:InvokeEndpoint action";
+    for (status, code) in [
+        (403, "AccessDeniedException"),
+        (400, "AccessDeniedException"),
+        (403, "InvalidSignatureException"),
+        (403, "UnrecognizedClientException"),
+        (401, "Whatever"),
+    ] {
+        let answer = sagemaker_fails(status, code, message(text)).await;
+        assert_eq!(answer.kind(), (403, Some("AccessDeniedException")), "{code}");
+        assert_eq!(
+            answer.message(),
+            "the grant does not cover this call of endpoint \"iris\": the account that owns the endpoint must allow \
+             it on the endpoint, and on the inference component if one is named"
+        );
+        let shown = format!("{:?}{}", answer.headers, answer.message());
+        assert!(!shown.contains(PARENT) && !shown.contains("arn:") && !shown.contains("policy"));
+    }
+}
+
+#[tokio::test]
+async fn r02_throttling_says_when_to_come_back() {
+    for (status, code) in [(400, "ThrottlingException"), (429, "TooManyRequests")] {
+        let answer = sagemaker_fails(status, code, message("Rate exceeded")).await;
+        assert_eq!(answer.kind(), (429, Some("ThrottlingException")));
+        assert_eq!(answer.header("retry-after"), Some("1"));
+    }
+}
+
+#[tokio::test]
+async fn r02_sagemakers_own_retry_after_is_kept() {
+    let answer = sagemaker_says(|| {
+        let response = http::Response::builder()
+            .status(429)
+            .header("x-amzn-ErrorType", "ModelNotReadyException")
+            .header("Retry-After", "17");
+        answered(response, "{}")
+    });
+    assert_eq!(answer.await.header("retry-after"), Some("17"));
+}
+
+#[tokio::test]
+async fn r02_an_answer_that_is_not_sagemakers_is_an_internal_failure() {
+    for (status, body) in [(404, "<html>not here</html>"), (502, "bad gateway"), (500, "{"), (301, "")] {
+        let reply = move || answered(http::Response::builder().status(status), body);
+        let answer = sagemaker_says(reply).await;
+        assert_eq!(answer.kind(), (500, Some("InternalFailure")), "{status}");
+        assert!(!answer.message().contains("gateway"));
+    }
+}
+
+#[tokio::test]
+async fn r02_sagemaker_out_of_reach_is_unavailable() {
+    let answer = sagemaker_says(|| Reply::Unreachable).await;
+    assert_eq!(answer.kind(), (503, Some("ServiceUnavailable")));
+}

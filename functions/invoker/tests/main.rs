@@ -1,0 +1,14 @@
+//! The invoker against a cloud of its own: real SDK clients over mocked HTTP, and
+//! in `process` the real program over real sockets.
+#![cfg(test)]
+
+mod denials;
+mod errors;
+mod events;
+mod logs;
+mod process;
+mod refusals;
+mod retries;
+mod streams;
+mod support;
+mod wire;

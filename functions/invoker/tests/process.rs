@@ -1,0 +1,212 @@
+//! The real program over real sockets: what only it can show. Endpoints are
+//! overridden through `AWS_ENDPOINT_URL`, as a local cloud does.
+
+use std::io::Write;
+use std::net::Shutdown;
+use std::sync::Mutex;
+use std::sync::mpsc::channel;
+
+use serde_json::{Value, json};
+
+use crate::support::sockets::{PATIENCE, Piece, Program, parted, respond};
+use crate::support::{EXTERNAL_ID, PARENT, REQUEST_ID, event, event_with};
+
+#[test]
+fn s19_the_whole_way_on_one_connection_and_past_any_proxy() {
+    let program = Program::start(|_, stream| respond(stream, 200, "text/csv", b"\0\xffsetosa\n"));
+    for _ in 0..5 {
+        let posted = program.ask(&event());
+        assert_eq!(posted.head["lambda-runtime-function-response-mode"], "streaming");
+        assert_eq!(posted.head["content-type"], "application/vnd.awslambda.http-integration-response");
+        assert_eq!(posted.head["lambda-runtime-invocation-id"], "invocation-1");
+        assert_eq!((&posted.prelude["statusCode"], &posted.prelude["cookies"]), (&json!(200), &json!([])));
+        assert_eq!(posted.prelude["headers"]["content-type"], "text/csv");
+        assert_eq!(posted.prelude["headers"]["x-amzn-requestid"], REQUEST_ID);
+        assert_eq!(posted.body, b"\0\xffsetosa\n");
+        assert!(posted.trailers.is_empty());
+    }
+    let (sts, sagemaker) = program.seen();
+    assert_eq!((sts.len(), sagemaker.len()), (5, 5));
+    assert_eq!(sagemaker[0].path, "/endpoints/iris/invocations");
+    assert_eq!(sagemaker[0].body, b"5.1,3.5,1.4,0.2\n");
+    assert_eq!(sagemaker[0].headers["x-amz-security-token"], "token-canary");
+    assert!(String::from_utf8_lossy(&sts[0].body).contains("Action=AssumeRole"));
+    assert_eq!(program.connections(), 1, "one pool for both services");
+}
+
+#[test]
+fn an_answer_without_content_type_gets_none_from_the_runtime() {
+    let program =
+        Program::start(|_, stream| stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx").is_ok());
+    let posted = program.ask(&event());
+    assert_eq!(posted.prelude["headers"].get("content-type"), None);
+    assert_eq!(posted.body, b"x");
+}
+
+/// The first piece is delivered before the model makes the second.
+#[test]
+fn a_piece_is_delivered_before_the_next_is_made() {
+    let (go_on, wait) = channel();
+    let wait = Mutex::new(wait);
+    let program = Program::start(move |_, stream| {
+        stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n").unwrap();
+        wait.lock().unwrap().recv_timeout(PATIENCE).expect("the first piece was not delivered");
+        stream.write_all(b"6\r\nsecond\r\n0\r\n\r\n").is_ok()
+    });
+    program.send(&event());
+    let mut whole = Vec::new();
+    let mut told = false;
+    loop {
+        match program.piece() {
+            Piece::Head(_) => {}
+            Piece::Chunk(chunk) => whole.extend(chunk),
+            Piece::End(_) => break,
+            Piece::Broken => panic!("broken"),
+        }
+        if !told && whole.ends_with(b"first") {
+            go_on.send(()).unwrap();
+            told = true;
+        }
+    }
+    assert_eq!(parted(&whole).1, b"firstsecond");
+}
+
+#[test]
+fn an_answer_of_100_mb_passes_in_constant_memory() {
+    const MB: usize = 100;
+    let program = Program::start(|_, stream| {
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", MB << 20);
+        stream.write_all(head.as_bytes()).unwrap();
+        let piece: Vec<u8> = (0..=255).cycle().take(1 << 20).collect();
+        (0..MB).all(|_| stream.write_all(&piece).is_ok())
+    });
+    let posted = program.ask(&event());
+    assert_eq!(posted.body.len(), MB << 20);
+    assert!(posted.body.iter().enumerate().all(|(index, byte)| *byte == index as u8), "the bytes changed");
+    assert!(program.peak_kib() < 32 << 10, "{} KiB", program.peak_kib());
+}
+
+/// A cut answer is never a clean end: the Runtime API is told in trailers, no text
+/// of ours is in the body, and the process serves the next request.
+#[test]
+fn an_answer_that_breaks_off_ends_with_error_trailers() {
+    let mut program = Program::start(|call, stream| match call {
+        0 => {
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this").unwrap();
+            let _ = stream.shutdown(Shutdown::Both);
+            false
+        }
+        1 => {
+            let chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nonly this\r\n";
+            stream.write_all(chunked).unwrap();
+            let _ = stream.shutdown(Shutdown::Both);
+            false
+        }
+        _ => respond(stream, 200, "text/plain", b"whole"),
+    });
+    for _ in 0..2 {
+        let posted = program.ask(&event());
+        assert_eq!(posted.prelude["statusCode"], 200);
+        assert_eq!(posted.body, b"only this");
+        assert_eq!(posted.trailers["lambda-runtime-function-error-type"], "Runtime.UpstreamCut");
+        let said = base64_simd::STANDARD.decode_to_vec(&posted.trailers["lambda-runtime-function-error-body"]).unwrap();
+        let said: Value = serde_json::from_slice(&said).unwrap();
+        assert_eq!(said["errorMessage"], "the endpoint's answer broke off");
+    }
+    assert_eq!(program.ask(&event()).body, b"whole");
+    assert!(program.is_running());
+    assert_eq!(program.seen().1.len(), 3, "no cut call was made again");
+}
+
+/// R04 on the wire: a connection that ends after the request went out may have
+/// reached the model, so the request is not sent again; one that was closed while
+/// idle has not, and the next request is served on a new one.
+#[test]
+fn r04_a_reset_is_not_sent_again_and_an_idle_close_is_no_failure() {
+    let program = Program::start(|call, stream| match call {
+        0 => respond(stream, 200, "text/plain", b"first"),
+        1 => {
+            let _ = stream.shutdown(Shutdown::Both);
+            false
+        }
+        _ => {
+            respond(stream, 200, "text/plain", b"then closed");
+            let _ = stream.shutdown(Shutdown::Both);
+            false
+        }
+    });
+    assert_eq!(program.ask(&event()).body, b"first");
+    let posted = program.ask(&event());
+    assert_eq!(posted.prelude["statusCode"], 503);
+    assert_eq!(posted.prelude["headers"]["x-amzn-errortype"], "ServiceUnavailable");
+    assert_eq!(program.seen().1.len(), 2, "the model was called again");
+    for _ in 0..3 {
+        assert_eq!(program.ask(&event()).body, b"then closed");
+    }
+    assert_eq!(program.seen().1.len(), 5);
+}
+
+#[test]
+fn s19_a_redirect_is_not_followed() {
+    let program = Program::start(|_, stream| {
+        stream
+            .write_all(b"HTTP/1.1 307 X\r\nLocation: /endpoints/evil/invocations\r\nContent-Length: 0\r\n\r\n")
+            .is_ok()
+    });
+    let posted = program.ask(&event());
+    assert_eq!(posted.prelude["statusCode"], 500);
+    assert_eq!(posted.prelude["headers"].get("location"), None);
+    assert_eq!(program.seen().1.len(), 1);
+}
+
+/// Broken grants do not hang the API: the start logs one readable line, and every
+/// request is answered.
+#[test]
+fn broken_grants_are_logged_at_start_and_answered() {
+    let grants = format!(r#"[{{"RoleArn":"arn:aws:iam::{PARENT}:role/R","ExternalId":"id-canary"}}]"#);
+    let program = Program::start_with(&grants, |_, _| false);
+    for _ in 0..2 {
+        let posted = program.ask(&event());
+        assert_eq!(posted.prelude["statusCode"], 500);
+        let body: Value = serde_json::from_slice(&posted.body).unwrap();
+        assert!(body["Message"].as_str().unwrap().contains("GRANTS"));
+    }
+    let (sts, sagemaker) = program.seen();
+    assert!(sts.is_empty() && sagemaker.is_empty());
+    let log = program.stop();
+    let first: Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
+    assert_eq!(first["reason"], "GRANTS: grant 1 names no endpoint: EndpointNames must hold at least one");
+    assert_eq!(first["level"], "ERROR");
+    assert!(!log.contains("canary"));
+}
+
+/// Even at TRACE, where the SDK and lambda_runtime write whole requests, the
+/// program's log is our lines only and holds no secret.
+#[test]
+fn s15_the_programs_log_is_one_clean_line_a_request() {
+    let program = Program::start(|call, stream| match call {
+        0 => respond(stream, 200, "text/csv", b"body-canary"),
+        1 => respond(stream, 500, "application/json", b"{\"__type\":\"InternalFailure\",\"Message\":\"body-canary\"}"),
+        _ => {
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nbody-canary").unwrap();
+            let _ = stream.shutdown(Shutdown::Both);
+            false
+        }
+    });
+    let mut event = event_with("X-Amzn-SageMaker-Custom-Attributes", "attributes-canary");
+    event["body"] = json!("body-canary");
+    event["isBase64Encoded"] = json!(false);
+    for _ in 0..3 {
+        let _ = program.ask(&event);
+    }
+    let log = program.stop();
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let messages: Vec<_> = lines.iter().map(|line| line["message"].as_str().unwrap()).collect();
+    assert_eq!(messages, ["request", "request", "request", "answer cut"]);
+    assert!(lines.iter().all(|line| line["request_id"] == REQUEST_ID));
+    for secret in
+        ["canary", EXTERNAL_ID, PARENT, "arn:", "own-secret", "own-token", "ASIA", "AKID", "SageMakerExternal"]
+    {
+        assert!(!log.contains(secret), "{secret} in {log}");
+    }
+}

@@ -1,0 +1,205 @@
+//! Requests that are refused before anything is called.
+
+use std::time::Duration;
+
+use aws_smithy_types::body::SdkBody;
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use crate::support::cloud::{Cloud, answered};
+use crate::support::{REQUEST_ID, ask, context, event, event_for, event_with, grants, invoker, invoker_with, read};
+
+/// Asks, and sees that neither STS nor SageMaker was called.
+async fn refused(event: &Value) -> (u16, String, String) {
+    let cloud = Cloud::untouched();
+    let answer = ask(&invoker(&cloud), event).await;
+    assert_eq!(cloud.counts(), (0, 0), "something was called");
+    let kind = answer.header("x-amzn-errortype").expect("a type").to_owned();
+    assert_eq!(answer.header("x-amzn-requestid"), Some(REQUEST_ID));
+    (answer.status, kind, answer.message())
+}
+
+async fn is_validation_error(event: &Value) -> String {
+    let (status, kind, message) = refused(event).await;
+    assert_eq!((status, kind.as_str()), (400, "ValidationError"), "{message}");
+    message
+}
+
+/// Header, member, a value that its rule refuses.
+const WRONG: [(&str, &str, &str); 12] = [
+    ("Content-Type", "ContentType", "text/\u{e9}"),
+    ("Accept", "Accept", "a\u{7f}"),
+    ("X-Amzn-SageMaker-Custom-Attributes", "CustomAttributes", "canary\r\nX-Evil: 1"),
+    ("X-Amzn-SageMaker-Target-Model", "TargetModel", " model"),
+    ("X-Amzn-SageMaker-Target-Model", "TargetModel", ""),
+    ("X-Amzn-SageMaker-Target-Variant", "TargetVariant", "a/../b"),
+    ("X-Amzn-SageMaker-Target-Container-Hostname", "TargetContainerHostname", "a.b"),
+    ("X-Amzn-SageMaker-Inference-Id", "InferenceId", "\t"),
+    ("X-Amzn-SageMaker-Enable-Explanations", "EnableExplanations", ""),
+    ("X-Amzn-SageMaker-Inference-Component", "InferenceComponentName", "*"),
+    ("X-Amzn-SageMaker-Session-Id", "SessionId", "new session"),
+    ("X-Amzn-SageMaker-Session-Id", "SessionId", ""),
+];
+
+#[tokio::test]
+async fn s17_a_wrong_header_is_refused_by_name() {
+    for (header, member, value) in WRONG {
+        let message = is_validation_error(&event_with(header, value)).await;
+        assert!(message.starts_with(&format!("header {header} ({member}) must be ")), "{message}");
+        assert!(!message.contains("canary"), "{message}");
+    }
+    for (header, max) in [
+        ("Content-Type", 1024),
+        ("Accept", 1024),
+        ("X-Amzn-SageMaker-Custom-Attributes", 1024),
+        ("X-Amzn-SageMaker-Target-Model", 1024),
+        ("X-Amzn-SageMaker-Target-Variant", 63),
+        ("X-Amzn-SageMaker-Target-Container-Hostname", 63),
+        ("X-Amzn-SageMaker-Inference-Id", 64),
+        ("X-Amzn-SageMaker-Enable-Explanations", 64),
+        ("X-Amzn-SageMaker-Inference-Component", 63),
+        ("X-Amzn-SageMaker-Session-Id", 256),
+    ] {
+        let message = is_validation_error(&event_with(header, &"a".repeat(max + 1))).await;
+        assert!(message.contains(header) && message.contains(&max.to_string()), "{message}");
+        let answer = ask(&invoker(&Cloud::willing()), &event_with(header, &"a".repeat(max))).await;
+        assert_eq!(answer.status, 200, "{header} of {max}");
+    }
+}
+
+#[tokio::test]
+async fn s17_nothing_splits_a_header() {
+    for (header, _, _) in WRONG {
+        for value in ["a\r\nX-Evil: 1", "a\nb", "a\r b", "a\0b", "caf\u{e9}", "\u{2028}"] {
+            is_validation_error(&event_with(header, value)).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn s23_a_repeated_header_is_refused() {
+    for (header, member, _) in WRONG {
+        let mut event = event();
+        event["multiValueHeaders"][header] = json!(["a", "a"]);
+        event["headers"][header] = json!("a");
+        let message = is_validation_error(&event).await;
+        assert_eq!(message, format!("header {header} ({member}) must be given at most once"));
+    }
+    let mut event = event();
+    event["multiValueHeaders"]["content-TYPE"] = json!(["text/html"]);
+    is_validation_error(&event).await;
+}
+
+#[tokio::test]
+async fn s22_encoded_and_widened_names_are_refused() {
+    for (name, written) in [
+        ("a/b", "a%2Fb"),
+        ("..", "%2e%2e"),
+        ("a%2Fb", "a%252Fb"),
+        ("%2e%2e", "%252e%252e"),
+        ("iris", "%69ris"),
+        ("iris", "iris%00"),
+        ("iris\0", "iris%00"),
+        ("iris\n", "iris%0a"),
+        ("*", "*"),
+        ("ir*", "ir*"),
+        ("", ""),
+    ] {
+        let mut event = event_for(written);
+        event["pathParameters"]["name"] = json!(name);
+        is_validation_error(&event).await;
+    }
+    let mut event = event();
+    event["pathParameters"] = Value::Null;
+    is_validation_error(&event).await;
+}
+
+#[tokio::test]
+async fn r05_a_body_that_is_no_base64_is_refused() {
+    let mut event = event();
+    event["body"] = json!("canary!");
+    assert_eq!(is_validation_error(&event).await, "the event's body must be base64");
+}
+
+#[tokio::test]
+async fn s21_without_a_caller_nothing_is_done() {
+    for context in [
+        Value::Null,
+        json!({ "identity": { "userArn": null, "apiKeyId": "key" } }),
+        json!({ "authorizer": { "principalId": "x" } }),
+    ] {
+        let mut event = event_with("X-User-Arn", "arn:aws:iam::444455556666:user/alice");
+        event["requestContext"] = context.clone();
+        let (status, kind, _) = refused(&event).await;
+        assert_eq!((status, kind.as_str()), (403, "AccessDeniedException"), "{context}");
+        event["httpMethod"] = json!("GET");
+        event["resource"] = json!("/endpoints");
+        assert_eq!(refused(&event).await.0, 403, "the list needs a caller too");
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_without_a_grant_is_not_found() {
+    for name in ["other", "Iris", "iri"] {
+        let (status, kind, message) = refused(&event_for(name)).await;
+        assert_eq!((status, kind.as_str()), (404, "ValidationError"));
+        assert!(message.starts_with(&format!("endpoint \"{name}\" is not granted here: ask ")), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn other_methods_and_paths_are_unknown_operations() {
+    for (method, resource) in
+        [("GET", "/endpoints/{name}/invocations"), ("DELETE", "/endpoints"), ("POST", "/"), ("POST", "/{proxy+}")]
+    {
+        let mut event = event();
+        event["httpMethod"] = json!(method);
+        event["resource"] = json!(resource);
+        let (status, kind, _) = refused(&event).await;
+        assert_eq!((status, kind.as_str()), (404, "UnknownOperationException"), "{method} {resource}");
+    }
+}
+
+#[tokio::test]
+async fn no_event_is_too_odd_for_an_answer() {
+    for event in
+        ["", "null", "7", "[]", "{", "\"x\"", "{\"httpMethod\":1}", "{\"headers\":[],\"body\":{}}", "\u{feff}{}"]
+    {
+        let cloud = Cloud::untouched();
+        let event_bytes = Bytes::from(event.to_owned());
+        let answer = read(invoker(&cloud).handle(event_bytes, &context(Duration::from_secs(9))).await).await;
+        assert!((400..500).contains(&answer.status), "{event}: {}", answer.status);
+        assert_eq!(cloud.counts(), (0, 0));
+    }
+    // Bytes that are no text either.
+    let cloud = Cloud::untouched();
+    let answer = invoker(&cloud).handle(Bytes::from_static(b"\xff\xfe"), &context(Duration::from_secs(9))).await;
+    assert_eq!(read(answer).await.status, 400);
+}
+
+/// Broken or missing grants: an answer with a request id, not a hang, and no word
+/// of what is in them.
+#[tokio::test]
+async fn broken_grants_answer_500() {
+    for broken in [None, Some(""), Some("[]"), Some("{canary"), Some(r#"[{"RoleArn":"canary"}]"#)] {
+        let cloud = Cloud::untouched();
+        let answer = ask(&invoker_with(&cloud, broken), &event()).await;
+        assert_eq!(answer.kind(), (500, Some("InternalFailure")), "{broken:?}");
+        assert_eq!(answer.header("x-amzn-requestid"), Some(REQUEST_ID));
+        assert!(answer.message().contains("GRANTS") && !answer.message().contains("canary"));
+        assert_eq!(cloud.counts(), (0, 0));
+    }
+}
+
+/// S19: a redirect is an answer that is not understood, and nothing is followed.
+#[tokio::test]
+async fn s19_a_redirect_is_not_followed() {
+    let cloud = Cloud::granting(|_| {
+        let response = http::Response::builder().status(307).header("Location", "https://evil.example/");
+        answered(response, SdkBody::empty())
+    });
+    let answer = ask(&invoker_with(&cloud, Some(&grants())), &event()).await;
+    assert_eq!(answer.kind(), (500, Some("InternalFailure")));
+    assert_eq!(answer.header("location"), None);
+    assert_eq!(cloud.counts(), (1, 1));
+}

@@ -1,0 +1,77 @@
+//! The model runs once or not at all, nothing outlives the deadline, and a panic
+//! is an answer.
+
+use std::time::Duration;
+
+use aws_smithy_types::body::SdkBody;
+
+use crate::support::cloud::{Cloud, Reply, answered, credentials, message, prediction, sagemaker_error};
+use crate::support::{ask, ask_within, event, invoker};
+
+#[tokio::test(start_paused = true)]
+async fn r04_the_model_is_called_once_whatever_it_answers() {
+    type Make = fn() -> Reply;
+    let replies: [(&str, Make); 8] = [
+        ("500", || sagemaker_error(500, "InternalFailure", &message("x"))),
+        ("503", || sagemaker_error(503, "ServiceUnavailable", &message("x"))),
+        ("429", || sagemaker_error(429, "ModelNotReadyException", &message("x"))),
+        ("throttled", || sagemaker_error(400, "ThrottlingException", &message("x"))),
+        ("skewed", || sagemaker_error(403, "RequestTimeTooSkewed", &message("x"))),
+        ("bad gateway", || answered(http::Response::builder().status(502), SdkBody::empty())),
+        ("unreachable", || Reply::Unreachable),
+        ("silent", || Reply::Silence),
+    ];
+    for (name, reply) in replies {
+        let cloud = Cloud::granting(move |_| reply());
+        let answer = ask(&invoker(&cloud), &event()).await;
+        assert!(answer.status >= 400, "{name}");
+        assert_eq!(cloud.counts(), (1, 1), "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn r13_a_silent_model_is_a_504_before_lambdas_deadline() {
+    let cloud = Cloud::granting(|_| Reply::Silence);
+    let began = tokio::time::Instant::now();
+    let answer = ask_within(&invoker(&cloud), &event(), Duration::from_secs(60)).await;
+    let took = began.elapsed();
+    assert!(Duration::from_secs(59) < took && took < Duration::from_millis(59_600), "{took:?}");
+    assert_eq!(answer.kind(), (504, Some("GatewayTimeoutException")));
+    assert!(answer.message().contains("\"iris\"") && answer.message().contains("Timeout"), "{}", answer.message());
+    assert_eq!(cloud.counts(), (1, 1), "a timeout is not retried");
+}
+
+#[tokio::test(start_paused = true)]
+async fn r13_a_silent_sts_is_a_504_and_no_call_of_the_model() {
+    // Three attempts of 5 s fit into a minute; then STS counts as out of reach.
+    let cloud = Cloud::new(|_| Reply::Silence, |_| prediction());
+    let answer = ask_within(&invoker(&cloud), &event(), Duration::from_secs(60)).await;
+    assert_eq!((answer.kind(), cloud.counts()), ((503, Some("ServiceUnavailable")), (3, 0)));
+    // They do not fit into eight seconds.
+    let cloud = Cloud::new(|_| Reply::Silence, |_| prediction());
+    let began = tokio::time::Instant::now();
+    let answer = ask_within(&invoker(&cloud), &event(), Duration::from_secs(8)).await;
+    assert!(began.elapsed() < Duration::from_secs(8));
+    assert_eq!(answer.kind(), (504, Some("GatewayTimeoutException")));
+    assert_eq!(cloud.counts(), (2, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn r13_past_the_deadline_nothing_is_called() {
+    for left in [Duration::ZERO, Duration::from_millis(400)] {
+        let cloud = Cloud::untouched();
+        let answer = ask_within(&invoker(&cloud), &event(), left).await;
+        assert_eq!((answer.kind(), cloud.counts()), ((504, Some("GatewayTimeoutException")), (0, 0)));
+    }
+}
+
+#[tokio::test]
+async fn a_panic_is_an_answer_without_its_message() {
+    for cloud in [Cloud::new(|_| Reply::Panic, |_| prediction()), Cloud::new(|_| credentials(), |_| Reply::Panic)] {
+        let invoker = invoker(&cloud);
+        let answer = ask(&invoker, &event()).await;
+        assert_eq!(answer.kind(), (500, Some("InternalFailure")));
+        assert!(!answer.message().contains("canary"));
+        assert_eq!(ask(&invoker, &event()).await.status, 500, "the next request is served as well");
+    }
+}

@@ -1,0 +1,153 @@
+//! What the tests share: the mocked cloud, an invoker on it, and events.
+
+pub(crate) mod cloud;
+pub(crate) mod lines;
+pub(crate) mod sockets;
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::Body as _;
+use invoker::body::Cut;
+use invoker::grants::Grants;
+use invoker::handler::Invoker;
+use invoker::response::Answer;
+use lambda_runtime::Context;
+use serde_json::{Value, json};
+
+use cloud::Cloud;
+
+pub(crate) const REQUEST_ID: &str = "8476a536-e9f4-11e8-9739-2dfe598c3fcd";
+pub(crate) const PARENT: &str = "111122223333";
+pub(crate) const ROLE: &str = "arn:aws:iam::111122223333:role/sagemaker-external/SageMakerExternal";
+pub(crate) const EXTERNAL_ID: &str = "tenant-canary-42";
+
+/// One parent's grant of `iris` and `Wine`.
+pub(crate) fn grants() -> String {
+    json!([{ "RoleArn": ROLE, "ExternalId": EXTERNAL_ID, "EndpointNames": ["iris", "Wine"] }]).to_string()
+}
+
+pub(crate) fn invoker(cloud: &Cloud) -> Invoker {
+    invoker_with(cloud, Some(&grants()))
+}
+
+pub(crate) fn invoker_with(cloud: &Cloud, grants: Option<&str>) -> Invoker {
+    lines::keep();
+    Invoker::new(&config(cloud), Grants::parse(grants, "us-east-1"))
+}
+
+fn config(cloud: &Cloud) -> SdkConfig {
+    let own = Credentials::new("AKIDOWN", "own-secret", Some("own-token".to_owned()), None, "test");
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(SharedCredentialsProvider::new(own))
+        .http_client(cloud.clone())
+        .build()
+}
+
+/// InvokeEndpoint of `iris` by the user alice, with a small CSV body.
+pub(crate) fn event() -> Value {
+    json!({
+        "resource": "/endpoints/{name}/invocations",
+        "path": "/endpoints/iris/invocations",
+        "httpMethod": "POST",
+        "headers": { "Content-Type": "text/csv", "Host": "a1b2c3d4e5.execute-api.us-east-1.amazonaws.com" },
+        "multiValueHeaders": {
+            "Content-Type": ["text/csv"], "Host": ["a1b2c3d4e5.execute-api.us-east-1.amazonaws.com"],
+        },
+        "pathParameters": { "name": "iris" },
+        "requestContext": {
+            "accountId": "444455556666",
+            "requestId": "c6af9ac6-7b61-11e6-9a41-93e8deadbeef",
+            "identity": { "userArn": "arn:aws:iam::444455556666:user/alice", "cognitoIdentityId": null },
+        },
+        "body": "NS4xLDMuNSwxLjQsMC4yCg==",
+        "isBase64Encoded": true,
+    })
+}
+
+/// As [`event`], with one more header.
+pub(crate) fn event_with(header: &str, value: &str) -> Value {
+    let mut event = event();
+    event["headers"][header] = json!(value);
+    event["multiValueHeaders"][header] = json!([value]);
+    event
+}
+
+pub(crate) fn event_for(endpoint: &str) -> Value {
+    let mut event = event();
+    event["path"] = json!(format!("/endpoints/{endpoint}/invocations"));
+    event["pathParameters"]["name"] = json!(endpoint);
+    event
+}
+
+/// A context whose deadline is so far away.
+pub(crate) fn context(left: Duration) -> Context {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+    let mut context = Context::default();
+    context.request_id = REQUEST_ID.to_owned();
+    context.deadline = u64::try_from((now + left).as_millis()).expect("a deadline");
+    context
+}
+
+/// An answer, read to its end.
+pub(crate) struct Read {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+    pub(crate) cut: Option<Cut>,
+}
+
+impl Read {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().expect("readable"))
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        assert_eq!(self.cut, None);
+        assert_eq!(self.header("content-type"), Some("application/json"));
+        serde_json::from_slice(&self.body).expect("JSON")
+    }
+
+    pub(crate) fn message(&self) -> String {
+        self.json()["Message"].as_str().expect("a Message").to_owned()
+    }
+
+    /// Status and error type.
+    pub(crate) fn kind(&self) -> (u16, Option<&str>) {
+        (self.status, self.header("x-amzn-errortype"))
+    }
+}
+
+pub(crate) async fn ask(invoker: &Invoker, event: &Value) -> Read {
+    ask_within(invoker, event, Duration::from_secs(90)).await
+}
+
+pub(crate) async fn ask_within(invoker: &Invoker, event: &Value, left: Duration) -> Read {
+    let asked = async { read(invoker.handle(Bytes::from(event.to_string()), &context(left)).await).await };
+    // Under a paused clock this costs nothing and turns a hang into a failure.
+    tokio::time::timeout(left + Duration::from_secs(1), asked).await.expect("an answer before Lambda's deadline")
+}
+
+pub(crate) async fn read(answer: Answer) -> Read {
+    let Answer { metadata_prelude: prelude, mut stream } = answer;
+    let (mut body, mut cut) = (Vec::new(), None);
+    let mut next = async || std::future::poll_fn(|cx| std::pin::Pin::new(&mut stream).poll_frame(cx)).await;
+    while let Some(frame) = next().await {
+        match frame {
+            Ok(frame) => body.extend_from_slice(&frame.into_data().expect("data")),
+            Err(error) => cut = Some(error),
+        }
+    }
+    // What every answer has.
+    let read = Read { status: prelude.status_code.as_u16(), headers: prelude.headers, body, cut };
+    assert_eq!(read.header("x-content-type-options"), Some("nosniff"));
+    assert!(read.header("server-timing").is_some_and(|timing| timing.starts_with("assume;dur=")));
+    assert!(read.header("x-amzn-requestid").is_some());
+    read
+}
