@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use crate::iam::{Fault, Iam};
 use crate::log;
-use crate::stage::{ACCOUNT, Bucket, FUNCTION, ROLE_ARN, Stage, create, delete, role, update, with};
+use crate::stage::{ACCOUNT, Bucket, FUNCTION, ROLE_ARN, Stage, create, delete, group, role, update, with};
 
 /// C26: a panic in the middle is answered, with an id that a Delete can use.
 #[tokio::test]
@@ -31,7 +31,7 @@ async fn c26_a_panic_is_answered() {
 /// C27, C45: a call that never ends: one answer, well before Lambda's own end, that
 /// says which step it was.
 #[tokio::test(start_paused = true)]
-async fn c27_a_timeout_is_answered_in_time() {
+async fn c27_c45_a_timeout_is_answered_once_and_in_time() {
     let stage = Stage::new();
     let id = stage.created(&create(&role())).await;
     for (fault, event, step, kept) in [
@@ -50,6 +50,45 @@ async fn c27_a_timeout_is_answered_in_time() {
     let stage = Stage::new();
     stage.iam.fault("CreateRole", Fault::Hangs);
     assert_eq!(stage.fail(&create(&role())).await.1, ROLE_ARN, "it may have taken effect");
+}
+
+/// C06, C10: whatever fails, and however, there is a reason, and an id that is not empty.
+#[tokio::test(start_paused = true)]
+async fn c06_c10_every_failure_has_a_reason_and_an_id() {
+    for (action, fault) in [
+        ("GetRole", Fault::Refused(403, "AccessDenied", "")),
+        ("GetRole", Fault::Refused(500, "ServiceFailure", "")),
+        ("CreateRole", Fault::Refused(400, "ValidationError", "")),
+        ("CreateRole", Fault::Hangs),
+        ("CreateRole", Fault::Panics),
+        ("CreatePolicy", Fault::Refused(409, "LimitExceeded", "")),
+    ] {
+        let stage = Stage::new();
+        stage.iam.fault(action, fault.clone());
+        stage.iam.fault(action, fault);
+        let (reason, id) = stage.fail(&create(&role())).await;
+        assert!(reason.len() > 10, "{action}: {reason}");
+        assert!(id == ROLE_ARN || id == "SageMakerExternal::CreateFailed", "{action}: {id}");
+    }
+    let (reason, id) = Stage::new()
+        .fail(&with(create(&role()), json!({"StackId": "arn:aws:cloudformation:us-east-1:999999999999:stack/x/1"})))
+        .await;
+    assert!(reason.starts_with("StackId") && !id.is_empty(), "{reason}");
+}
+
+/// C41: the id says side, account, path and name, and is the same each time.
+#[tokio::test]
+async fn c41_ids_are_derived_and_tell_the_sides_apart() {
+    let stage = Stage::new();
+    let named = |properties: Value, key: &str| with(properties, json!({"Path": "/sagemaker-external/p/", key: "Same"}));
+    for (properties, key, wanted) in [
+        (role(), "RoleName", "arn:aws:iam::111122223333:role/sagemaker-external/p/Same"),
+        (group(), "GroupName", "arn:aws:iam::111122223333:group/sagemaker-external/p/Same"),
+    ] {
+        for _ in 0..2 {
+            assert_eq!(stage.created(&create(&named(properties.clone(), key))).await, wanted);
+        }
+    }
 }
 
 /// C28, C29, C30: other statuses than 2xx are tried again, a bounded number of times,

@@ -7,7 +7,7 @@ use crate::stage::{ACCOUNT, BOUNDARY, CHILD, POLICY_ARN, ROLE_ARN, STACK, Stage,
 
 /// C01, C14, C33, C41: the recipe's role, answered with ids and flat attributes.
 #[tokio::test]
-async fn c01_create_makes_the_recipe_and_answers_it() {
+async fn c01_c33_create_makes_the_recipe_and_answers_it() {
     let stage = Stage::new();
     let answer = stage.succeed(&create(&role())).await;
     assert_eq!(answer["PhysicalResourceId"], ROLE_ARN);
