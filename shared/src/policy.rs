@@ -56,6 +56,7 @@ impl<S> Document<S> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Effect {
     Allow,
+    Deny,
 }
 
 /// Who may assume a role, and under which conditions.

@@ -5,16 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sagemaker_external::arn::{Account, GroupArn, RoleArn};
 use sagemaker_external::name::{GroupName, IamPath, PolicyName, UserName};
-use sagemaker_external::policy::{Document, PermissionStatement, allow, quota, same};
+use sagemaker_external::policy::{Document, Effect, PermissionStatement, allow, quota, same};
 use serde_json::{Map, Value};
 
-use crate::owner::Owner;
+use crate::found::{Adoption, FoundGroup};
+use crate::owner::{Owner, SID_PREFIX};
 use crate::properties::Properties;
 use crate::request::Home;
 use crate::role::Defaults;
 use crate::step::Step;
 
-const KNOWN: [&str; 6] = ["RoleArns", "GroupName", "PolicyName", "Path", "UserNames", "OnExisting"];
+const KNOWN: [&str; 8] =
+    ["RoleArns", "GroupName", "PolicyName", "Path", "UserNames", "OnExisting", "OnDelete", "DryRun"];
 const GROUP_NAME: &str = "SagemakerTester";
 const POLICY_NAME: &str = "AssumeSageMakerExternal";
 
@@ -25,6 +27,8 @@ pub struct GroupPlace {
     pub path: IamPath,
     pub name: GroupName,
     pub users: BTreeSet<String>,
+    /// Whether a Delete removes what was adopted, too.
+    pub remove_adopted: bool,
 }
 
 impl GroupPlace {
@@ -40,6 +44,7 @@ impl GroupPlace {
             path: p.parsed("Path").ok().flatten().unwrap_or_else(|| defaults.path.clone()),
             name: p.parsed("GroupName").ok().flatten().or_else(|| GROUP_NAME.parse().ok())?,
             users: p.list("UserNames").unwrap_or_default().into_iter().collect(),
+            remove_adopted: p.removes_adopted().unwrap_or(false),
         })
     }
 }
@@ -49,6 +54,9 @@ pub struct GroupSpec {
     pub place: GroupPlace,
     pub policy_name: PolicyName,
     pub role_arns: BTreeSet<String>,
+    /// Set when a group that nobody owns may be taken over.
+    pub adopt: Option<Adoption>,
+    pub dry_run: bool,
 }
 
 impl GroupSpec {
@@ -61,34 +69,47 @@ impl GroupSpec {
                 "RoleArns: at least one role ARN is required; the parent's stack prints it as RoleArn".to_owned()
             );
         }
-        if p.choice("OnExisting", &["Fail", "Adopt"])? == Some("Adopt") {
-            return Err(
-                "OnExisting: Adopt is not supported yet; remove the existing group or use another GroupName".to_owned()
-            );
-        }
         let users = p.parsed_list::<UserName>("UserNames")?.iter().map(ToString::to_string).collect();
         let place = GroupPlace {
             account: home.account.clone(),
             path: p.parsed("Path")?.unwrap_or_else(|| defaults.path.clone()),
             name: p.parsed_or("GroupName", GROUP_NAME)?,
             users,
+            remove_adopted: p.removes_adopted()?,
         };
-        let spec = Self { place, policy_name: p.parsed_or("PolicyName", POLICY_NAME)?, role_arns };
+        let policy_name = p.parsed_or("PolicyName", POLICY_NAME)?;
+        let (adopt, dry_run) = (p.adoption(defaults)?, p.flag("DryRun")?);
+        let spec = Self { place, policy_name, role_arns, adopt, dry_run };
         // Any owner's Sid has the same length: the size is known before the owner.
         let any = Owner { stack_id: String::new(), logical_id: String::new() };
-        match spec.document(&any).size() {
-            size if size > quota::GROUP_INLINE => Err(format!(
-                "RoleArns: the group's policy would have {size} characters of IAM's {}; name fewer roles",
-                quota::GROUP_INLINE
-            )),
-            _ => Ok(spec),
-        }
+        fits(&spec.document(&any, None)).map(|()| spec)
     }
 
-    /// The recipe's inline policy; its `Sid` says whose it is.
-    pub fn document(&self, owner: &Owner) -> Document<PermissionStatement> {
+    /// The recipe's inline policy; its `Sid` says whose it is, and a second statement,
+    /// which denies what nobody can do, keeps what an adopted group was like.
+    pub fn document(&self, owner: &Owner, found: Option<&FoundGroup>) -> Document<PermissionStatement> {
         let actions = vec!["sts:AssumeRole".to_owned()];
-        allow(Some(owner.sid()), actions, self.role_arns.iter().cloned().collect())
+        let allowed = allow(Some(owner.sid()), actions.clone(), self.role_arns.iter().cloned().collect());
+        let note = found.map(|found| PermissionStatement {
+            sid: Some(found.sid()),
+            effect: Effect::Deny,
+            action: actions,
+            resource: vec![NOBODYS_ROLE.to_owned()],
+        });
+        Document::new(allowed.statements().iter().cloned().chain(note).collect())
+    }
+}
+
+/// Account 000000000000 does not exist.
+const NOBODYS_ROLE: &str = "arn:aws:iam::000000000000:role/nobody";
+
+fn fits(document: &Document<PermissionStatement>) -> Result<(), String> {
+    match document.size() {
+        size if size > quota::GROUP_INLINE => Err(format!(
+            "RoleArns: the group's policy would have {size} characters of IAM's {}; name fewer roles",
+            quota::GROUP_INLINE
+        )),
+        _ => Ok(()),
     }
 }
 
@@ -110,6 +131,18 @@ impl Group {
         self.inline.iter().filter(move |(_, document)| sids(document).contains(&sid)).map(|(name, _)| name)
     }
 
+    /// What it was like before this owner adopted it, if it did.
+    fn found(&self, owner: &Owner) -> Option<FoundGroup> {
+        let mut marked = self.marked(owner).filter_map(|name| self.inline.get(name));
+        marked.find_map(|document| sids(document).iter().find_map(|sid| FoundGroup::read(sid)))
+    }
+
+    /// Adopted by this owner already, or nobody's.
+    pub fn is_adoptable(&self, owner: &Owner) -> bool {
+        let marks = self.inline.values().flat_map(|document| sids(document));
+        self.found(owner).is_some() || !marks.into_iter().any(|sid| sid.starts_with(SID_PREFIX))
+    }
+
     /// A group without rights: what a Create leaves that was cut off after its
     /// first call, and all that can be taken over without a proof of ownership.
     fn is_blank(&self) -> bool {
@@ -126,21 +159,29 @@ pub fn converge(
     old_users: &BTreeSet<String>,
 ) -> Result<Vec<Step>, String> {
     let name = &spec.place.name;
-    let document = spec.document(owner).to_json();
     let policy = spec.policy_name.to_string();
     let add = |user: &String| Step::AddUser { group: name.clone(), user: user.clone() };
-    let put = Step::PutGroupPolicy { group: name.clone(), policy: policy.clone(), document: document.clone() };
     let Some(group) = state else {
+        let document = spec.document(owner, None).to_json();
+        let put = Step::PutGroupPolicy { group: name.clone(), policy, document };
         let create = Step::CreateGroup { path: spec.place.path.clone(), group: name.clone() };
         return Ok([create, put].into_iter().chain(spec.place.users.iter().map(add)).collect());
     };
-    claim(spec, owner, group)?;
+    let adopting = claim(spec, owner, group)?;
+    let found = if adopting { Some(found(spec, group)) } else { group.found(owner) };
+    let document = spec.document(owner, found.as_ref());
+    fits(&document)?;
+    let document = document.to_json();
     // Who leaves goes before the policy changes, who comes joins after it (U37).
-    let leaving = old_users.difference(&spec.place.users).filter(|user| group.users.contains(*user));
+    let stays = |user: &&String| found.as_ref().is_some_and(|found| found.users.contains(*user));
+    let leaving = old_users.difference(&spec.place.users).filter(|user| group.users.contains(*user) && !stays(user));
     let mut steps: Vec<Step> =
         leaving.map(|user| Step::RemoveUser { group: name.clone(), user: user.clone() }).collect();
-    if !group.inline.get(&policy).is_some_and(|stored| same(stored, &document)) {
-        steps.push(put);
+    if adopting {
+        // First of all: from here on a Delete knows what to give back.
+        steps.insert(0, Step::AdoptGroup { group: name.clone(), policy: policy.clone(), document });
+    } else if !group.inline.get(&policy).is_some_and(|stored| same(stored, &document)) {
+        steps.push(Step::PutGroupPolicy { group: name.clone(), policy: policy.clone(), document });
     }
     let renamed = group.marked(owner).filter(|marked| **marked != policy);
     steps.extend(renamed.map(|old| Step::DeleteGroupPolicy { group: name.clone(), policy: old.clone() }));
@@ -153,10 +194,14 @@ pub fn converge(
 pub fn retire(place: &GroupPlace, owner: &Owner, state: Option<&Group>) -> Result<(Vec<Step>, Vec<String>), String> {
     let Some(group) = state else { return Ok((Vec::new(), Vec::new())) };
     let marked: BTreeSet<String> = group.marked(owner).cloned().collect();
-    let unclaimed = group.is_blank() && group.users.is_subset(&place.users);
-    let ours = (!marked.is_empty() || unclaimed) && group.arn == place.group_arn();
+    let half_made = group.is_blank() && group.users.is_subset(&place.users) && group.arn == place.group_arn();
+    let ours = !marked.is_empty() || half_made;
     if !ours {
         return Ok((Vec::new(), vec![format!("group {} was not made by this resource", group.arn)]));
+    }
+    if let Some(found) = group.found(owner).filter(|_| !place.remove_adopted) {
+        let left = format!("group {} was adopted and is given back as it was found", group.arn.name);
+        return Ok((give_back(place, group, &found, marked), vec![left]));
     }
     let users = group.users.difference(&place.users).map(|user| format!("user {user}"));
     let inline = group.inline.keys().filter(|policy| !marked.contains(*policy)).map(|p| format!("inline policy {p}"));
@@ -174,41 +219,70 @@ pub fn retire(place: &GroupPlace, owner: &Owner, state: Option<&Group>) -> Resul
     Ok((steps, Vec::new()))
 }
 
-fn claim(spec: &GroupSpec, owner: &Owner, group: &Group) -> Result<(), String> {
-    let taken = |what: String| {
-        Err(format!(
-            "GroupName: {what} exists already and was not made by this resource; remove it or choose another GroupName"
-        ))
-    };
+/// The adopted group as it was found: without the members we added, and with the
+/// policy that ours took the place of; the mark goes last.
+fn give_back(place: &GroupPlace, group: &Group, found: &FoundGroup, marked: BTreeSet<String>) -> Vec<Step> {
+    let name = &group.arn.name;
+    let ours = place.users.difference(&found.users).filter(|user| group.users.contains(*user));
+    let remove = ours.map(|user| Step::RemoveUser { group: name.clone(), user: user.clone() });
+    let kept = found.policy.as_ref().map(|(policy, _)| policy);
+    let unmark = marked.into_iter().filter(|policy| Some(policy) != kept);
+    let unmark = unmark.map(|policy| Step::DeleteGroupPolicy { group: name.clone(), policy });
+    let restore = found.policy.iter().map(|(policy, document)| Step::PutGroupPolicy {
+        group: name.clone(),
+        policy: policy.clone(),
+        document: document.clone(),
+    });
+    remove.chain(restore).chain(unmark).collect()
+}
+
+/// What is to be kept of a group that is taken over.
+fn found(spec: &GroupSpec, group: &Group) -> FoundGroup {
+    let policy = group.inline.get_key_value(spec.policy_name.as_str());
+    FoundGroup { users: group.users.clone(), policy: policy.map(|(name, text)| (name.clone(), text.clone())) }
+}
+
+/// Only a group of this owner, or one that a Create left half-made, is changed (U02,
+/// C13), or one of nobody's that is to be adopted: then `true`.
+fn claim(spec: &GroupSpec, owner: &Owner, group: &Group) -> Result<bool, String> {
+    let place = &spec.place;
     let marked = group.marked(owner).next().is_some();
-    let unclaimed = group.is_blank() && group.users.is_subset(&spec.place.users);
-    if !(marked || unclaimed) {
-        return taken(format!("group {}", group.arn));
-    }
-    if group.arn.path != spec.place.path {
-        if !marked {
-            return taken(format!("group {}", group.arn));
+    let here = group.arn.path == place.path && place.path.as_str().starts_with(fence(spec));
+    let half_made = here && group.is_blank() && group.users.is_subset(&place.users);
+    let adopting = match &spec.adopt {
+        _ if marked || half_made => false,
+        Some(adopt) if group.is_adoptable(owner) => {
+            adopt.allow(&group.arn.to_string(), &group.arn.path)?;
+            true
         }
+        _ => {
+            return Err(format!(
+                "GroupName: group {} exists already and was not made by this resource; remove it or choose another GroupName",
+                group.arn
+            ));
+        }
+    };
+    if group.arn.path != place.path {
         return Err(format!(
             "Path: group {} cannot move to {}, since group names are unique whatever the path; change GroupName too",
-            group.arn, spec.place.path
+            group.arn, place.path
         ));
     }
-    if group.arn.name != spec.place.name {
-        return Err(format!(
-            "GroupName: {} differs from the existing {} in case only",
-            spec.place.name, group.arn.name
-        ));
+    if group.arn.name != place.name {
+        return Err(format!("GroupName: {} differs from the existing {} in case only", place.name, group.arn.name));
     }
-    if let Some(foreign) = group.inline.keys().find(|name| **name == spec.policy_name.as_str())
-        && group.marked(owner).all(|name| name != foreign)
-    {
-        return Err(format!(
-            "PolicyName: inline policy {foreign} of group {} was not made by this resource",
-            group.arn.name
-        ));
+    let foreign = group.inline.contains_key(spec.policy_name.as_str())
+        && group.marked(owner).all(|name| *name != spec.policy_name.as_str());
+    if foreign && !adopting {
+        let (policy, name) = (&spec.policy_name, &group.arn.name);
+        return Err(format!("PolicyName: inline policy {policy} of group {name} was not made by this resource"));
     }
-    Ok(())
+    Ok(adopting)
+}
+
+/// Where a group without a mark can only be a Create's that was cut off.
+fn fence(spec: &GroupSpec) -> &str {
+    spec.adopt.as_ref().map_or("/", |adopt| adopt.path.as_str())
 }
 
 fn sids(document: &str) -> Vec<String> {

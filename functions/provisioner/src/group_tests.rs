@@ -7,11 +7,12 @@ use super::*;
 #[test]
 fn golden_group_document_equals_the_recipes() {
     let home = Home::of("arn:aws:lambda:us-east-1:444455556666:function:provisioner").unwrap();
-    let defaults = Defaults { path: "/sagemaker-external/".parse().unwrap(), boundary: None };
+    let defaults =
+        Defaults { path: "/sagemaker-external/".parse().unwrap(), boundary: None, adopt_arns: BTreeSet::new() };
     let properties = json!({"RoleArns": ["arn:aws:iam::111122223333:role/SageMakerExternal"]});
     let spec = GroupSpec::parse(properties.as_object().unwrap(), &home, &defaults).unwrap();
     let owner = Owner { stack_id: "stack".to_owned(), logical_id: "Group".to_owned() };
-    let document = spec.document(&owner).to_json();
+    let document = spec.document(&owner, None).to_json();
     println!("{document}");
     let wanted = r#"{
         "Version": "2012-10-17",

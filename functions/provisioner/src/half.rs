@@ -8,12 +8,14 @@ use sagemaker_external::arn::{GroupArn, RoleArn};
 use sagemaker_external::failure::Failure;
 use serde_json::{Map, Value};
 
+use crate::found::FoundRole;
 use crate::group::{self, Group, GroupPlace, GroupSpec};
 use crate::iam::{Iam, Made};
 use crate::owner::Owner;
 use crate::request::Home;
 use crate::role::{Defaults, RolePlace, RoleSpec};
 use crate::role_plan::{self, RoleState};
+use crate::role_retire;
 use crate::step::Step;
 
 /// What Fn::GetAtt reads: flat strings (C33).
@@ -46,6 +48,11 @@ pub trait Half {
     fn named(id: &str, traced: Self::Place) -> Option<Self::Place>;
     /// The entity's ARN, which is the physical id.
     fn id(place: &Self::Place) -> String;
+    /// Its name, which no two entities of the account share.
+    fn name(place: &Self::Place) -> &str;
+    /// The wish, at the path where something to be adopted already stands.
+    fn located(iam: &Iam, spec: Self::Spec, owner: &Owner) -> impl Future<Output = Result<Self::Spec, Failure>> + Send;
+    fn dry_run(spec: &Self::Spec) -> bool;
     fn observe(
         iam: &Iam,
         place: &Self::Place,
@@ -85,11 +92,29 @@ impl Half for RoleHalf {
 
     fn named(id: &str, traced: RolePlace) -> Option<RolePlace> {
         let RoleArn { account, path, name } = id.parse().ok()?;
-        (account == traced.account).then_some(RolePlace { account, path, name, policy_name: traced.policy_name })
+        (account == traced.account).then_some(RolePlace { path, name, ..traced })
     }
 
     fn id(place: &RolePlace) -> String {
         place.role_arn().to_string()
+    }
+
+    fn name(place: &RolePlace) -> &str {
+        place.name.as_str()
+    }
+
+    async fn located(iam: &Iam, mut spec: RoleSpec, _: &Owner) -> Result<RoleSpec, Failure> {
+        if spec.adopt.is_some()
+            && let Some(role) = iam.role(spec.place.name.as_str()).await?
+            && (FoundRole::read(&role.tags).is_some() || !Owner::is_anyones(&role.tags))
+        {
+            spec.place.path = role.arn.path;
+        }
+        Ok(spec)
+    }
+
+    fn dry_run(spec: &RoleSpec) -> bool {
+        spec.dry_run
     }
 
     async fn observe(
@@ -110,7 +135,7 @@ impl Half for RoleHalf {
     }
 
     fn retire(place: &RolePlace, owner: &Owner, state: &RoleState) -> Result<Retirement, String> {
-        role_plan::retire(place, owner, state)
+        role_retire::retire(place, owner, state)
     }
 
     fn data(spec: &RoleSpec, made: &Made, policies: &[String]) -> Data {
@@ -147,11 +172,29 @@ impl Half for GroupHalf {
 
     fn named(id: &str, traced: GroupPlace) -> Option<GroupPlace> {
         let GroupArn { account, path, name } = id.parse().ok()?;
-        (account == traced.account).then_some(GroupPlace { account, path, name, users: traced.users })
+        (account == traced.account).then_some(GroupPlace { path, name, ..traced })
     }
 
     fn id(place: &GroupPlace) -> String {
         place.group_arn().to_string()
+    }
+
+    fn name(place: &GroupPlace) -> &str {
+        place.name.as_str()
+    }
+
+    async fn located(iam: &Iam, mut spec: GroupSpec, owner: &Owner) -> Result<GroupSpec, Failure> {
+        if spec.adopt.is_some()
+            && let Some(group) = iam.group_state(&spec.place).await?
+            && group.is_adoptable(owner)
+        {
+            spec.place.path = group.arn.path;
+        }
+        Ok(spec)
+    }
+
+    fn dry_run(spec: &GroupSpec) -> bool {
+        spec.dry_run
     }
 
     async fn observe(

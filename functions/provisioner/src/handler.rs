@@ -21,6 +21,8 @@ use crate::role::Defaults;
 
 /// The id of a Create that made nothing; its Delete touches nothing (C08, C09).
 pub const CREATE_FAILED: &str = "SageMakerExternal::CreateFailed";
+/// The id of a Create that only planned; its Delete touches nothing either.
+pub const DRY_RUN: &str = "SageMakerExternal::DryRun";
 /// In answers to events that should have had an id and did not (C37).
 pub const MISSING_ID: &str = "SageMakerExternal::MissingPhysicalResourceId";
 
@@ -57,7 +59,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Reads `IAM_PATH`, `PERMISSIONS_BOUNDARY_ARN` and `RESPONSE_URL_ORIGIN`. What
+    /// Reads `IAM_PATH`, `PERMISSIONS_BOUNDARY_ARN`, `ADOPT_ARNS` (joined by commas) and
+    /// `RESPONSE_URL_ORIGIN`. What
     /// is broken is told to whoever sends an event, rather than to nobody at start.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Self {
         let variable = |name: &str| variable(name).filter(|text| !text.is_empty());
@@ -67,6 +70,7 @@ impl Settings {
             Ok(Defaults {
                 path: path.parse().map_err(|e| format!("the function's variable IAM_PATH: {e}"))?,
                 boundary: boundary.map_err(|e| format!("the function's variable PERMISSIONS_BOUNDARY_ARN: {e}"))?,
+                adopt_arns: variable("ADOPT_ARNS").iter().flat_map(|arns| arns.split(',')).map(str::to_owned).collect(),
             })
         };
         Self { defaults: defaults(), response_origin: variable("RESPONSE_URL_ORIGIN") }
@@ -152,7 +156,7 @@ impl Provisioner {
             }
             Request::Delete { kind, id, properties } => {
                 let left = match (id.as_deref(), kind) {
-                    (Some(CREATE_FAILED), _) => Vec::new(),
+                    (Some(CREATE_FAILED | DRY_RUN), _) => Vec::new(),
                     (id, Kind::Role) => life.delete::<RoleHalf>(id, properties).await?,
                     (id, Kind::Group) => life.delete::<GroupHalf>(id, properties).await?,
                 };
@@ -180,7 +184,7 @@ fn failed(request: &Result<Request, String>, envelope: &Envelope, progress: &Pro
 
 fn fallback() -> Option<Defaults> {
     let path: IamPath = FALLBACK_PATH.parse().ok()?;
-    Some(Defaults { path, boundary: None })
+    Some(Defaults { path, boundary: None, adopt_arns: Default::default() })
 }
 
 fn log(request: &Result<Request, String>, envelope: &Envelope, answer: &Answer) {

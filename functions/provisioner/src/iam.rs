@@ -107,6 +107,10 @@ impl Iam {
                 let put = iam.put_role_permissions_boundary().role_name(role.as_str()).permissions_boundary(boundary);
                 put.send().await.map(drop).map_err(failure)
             }
+            Step::DeleteBoundary { role } => {
+                let delete = iam.delete_role_permissions_boundary().role_name(role.as_str());
+                delete.send().await.map(drop).map_err(failure)
+            }
             Step::PutTrust { role, document } => {
                 let put = iam.update_assume_role_policy().role_name(role.as_str()).policy_document(document);
                 put.send().await.map(drop).map_err(failure)
@@ -115,7 +119,7 @@ impl Iam {
                 let update = iam.update_role().role_name(role.as_str()).max_session_duration(*seconds);
                 update.send().await.map(drop).map_err(failure)
             }
-            Step::TagRole { role, tags } => {
+            Step::TagRole { role, tags } | Step::AdoptRole { role, tags } => {
                 let tag = iam.tag_role().role_name(role.as_str()).set_tags(Some(sdk_tags(tags)?));
                 tag.send().await.map(drop).map_err(failure)
             }
@@ -133,6 +137,10 @@ impl Iam {
             Step::PutPolicy { policy, document } => {
                 let put = iam.create_policy_version().policy_arn(policy.to_string()).policy_document(document);
                 put.set_as_default(true).send().await.map(drop).map_err(failure)
+            }
+            Step::SetDefaultVersion { policy, version } => {
+                let set = iam.set_default_policy_version().policy_arn(policy.to_string()).version_id(version);
+                set.send().await.map(drop).map_err(failure)
             }
             Step::DeletePolicyVersion { policy, version } => {
                 let delete = iam.delete_policy_version().policy_arn(policy.to_string()).version_id(version);
@@ -157,7 +165,7 @@ impl Iam {
                 let detach = iam.detach_role_policy().role_name(role).policy_arn(policy);
                 detach.send().await.map(drop).map_err(failure)
             }
-            Step::PutGroupPolicy { group, policy, document } => {
+            Step::PutGroupPolicy { group, policy, document } | Step::AdoptGroup { group, policy, document } => {
                 let put = iam.put_group_policy().group_name(group.as_str()).policy_name(policy);
                 put.policy_document(document).send().await.map(drop).map_err(failure)
             }

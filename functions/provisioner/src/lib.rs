@@ -3,20 +3,23 @@
 //! that owns the endpoint, `Custom::SageMakerExternalGroup` in the one that calls it.
 //!
 //! `main → handler → lifecycle → the rest`. `request`, `response_url`, `properties`, `owner`,
-//! `role`, `role_plan`, `group` and `step` are pure; `iam` and `callback` have the
+//! `role`, `role_plan`, `role_retire`, `pack`, `group`, `found` and `step` are pure; `iam` and `callback` have the
 //! effects, one service each.
 
 pub mod callback;
 pub mod error;
+pub mod found;
 pub mod group;
 pub mod half;
 pub mod handler;
 pub mod iam;
 pub mod lifecycle;
 pub mod owner;
+mod pack;
 pub mod properties;
 pub mod request;
 pub mod response_url;
 pub mod role;
 pub mod role_plan;
+pub mod role_retire;
 pub mod step;

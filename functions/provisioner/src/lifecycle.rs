@@ -8,11 +8,16 @@ use serde_json::{Map, Value};
 
 use crate::error::Error;
 use crate::half::{Data, Half};
+use crate::handler::DRY_RUN;
 use crate::iam::{Iam, Made};
 use crate::owner::Owner;
+use crate::properties::RESERVED;
 use crate::request::Home;
 use crate::role::Defaults;
 use crate::step::Step;
+
+/// The attribute that says what was, or would be, done.
+const PLAN: &str = "Plan";
 
 /// How often a plan is made anew because IAM turned out otherwise than read.
 const ROUNDS: usize = 2;
@@ -73,8 +78,11 @@ pub type Done = (String, Data);
 
 impl Lifecycle<'_> {
     pub async fn create<H: Half>(&self, properties: &Map<String, Value>) -> Result<Done, Error> {
-        let spec = H::parse(properties, self.home, self.defaults).map_err(Error::Refused)?;
-        self.converge::<H>(&spec, &Map::new()).await
+        let spec = self.wish::<H>(properties).await?;
+        if H::dry_run(&spec) {
+            return self.dry_run::<H>(&spec, &Map::new(), DRY_RUN).await;
+        }
+        self.converge::<H>(&spec, &Map::new(), false).await
     }
 
     /// In place, or a replacement when the wish names another entity than `id`:
@@ -85,18 +93,26 @@ impl Lifecycle<'_> {
         properties: &Map<String, Value>,
         old: &Map<String, Value>,
     ) -> Result<Done, Error> {
-        let spec = H::parse(properties, self.home, self.defaults).map_err(Error::Refused)?;
-        let wished = H::id(H::place(&spec));
-        let result = self.converge::<H>(&spec, old).await;
-        if result.is_err() && wished != id && self.progress.made() {
+        let spec = self.wish::<H>(properties).await?;
+        if H::dry_run(&spec) {
+            return self.dry_run::<H>(&spec, old, id).await;
+        }
+        let place = H::place(&spec);
+        let result = self.converge::<H>(&spec, old, settings(old).eq(settings(properties))).await;
+        if result.is_err() && H::id(place) != id && self.progress.made() {
             // No Delete will ever name the half-made new entity. One that was there
             // before this run stays: in a rollback it is the old, live one.
-            self.undo::<H>(H::place(&spec)).await;
+            self.undo::<H>(place).await;
         }
         // A rollback after such a failure that could not be undone: the old
         // properties name an entity that is neither the id's nor the wish's.
-        let before = H::traced(old, self.home, self.defaults).filter(|_| !old.is_empty());
-        if let Some(stray) = before.filter(|place| result.is_ok() && H::id(place) != id && H::id(place) != wished) {
+        let traced = |properties| H::traced(properties, self.home, self.defaults);
+        let current = traced(old).and_then(|traced| H::named(id, traced));
+        let known = |stray: &H::Place| {
+            H::name(stray) == H::name(place)
+                || current.as_ref().is_some_and(|current| H::name(stray) == H::name(current))
+        };
+        if let Some(stray) = traced(old).filter(|stray| result.is_ok() && !old.is_empty() && !known(stray)) {
             self.undo::<H>(&stray).await;
         }
         result
@@ -117,17 +133,48 @@ impl Lifecycle<'_> {
         }
     }
 
-    async fn converge<H: Half>(&self, spec: &H::Spec, old: &Map<String, Value>) -> Result<Done, Error> {
+    async fn wish<H: Half>(&self, properties: &Map<String, Value>) -> Result<H::Spec, Error> {
+        let spec = H::parse(properties, self.home, self.defaults).map_err(Error::Refused)?;
+        H::located(self.iam, spec, &self.owner).await.map_err(Error::Read)
+    }
+
+    /// The plan into the log, a line a step, and its counts into `Plan`; no write.
+    async fn dry_run<H: Half>(&self, spec: &H::Spec, old: &Map<String, Value>, id: &str) -> Result<Done, Error> {
+        let place = H::place(spec);
+        let state = H::observe(self.iam, place, None, &self.owner).await.map_err(Error::Read)?;
+        let plan = H::converge(spec, &self.owner, &state, old).map_err(Error::Refused)?;
+        for step in &plan.steps {
+            tracing::info!(step = %step, "planned");
+        }
+        let removals = plan.steps.iter().filter(|step| step.is_removal()).count();
+        let creations = plan.steps.iter().filter(|step| step.is_creation()).count();
+        let changes = plan.steps.len() - removals - creations;
+        let made = plan.existing.unwrap_or_else(|| Made { arn: H::id(place), id: String::new() });
+        let mut data = H::data(spec, &made, &plan.policies);
+        data.insert(PLAN, format!("create {creations}, change {changes}, remove {removals}"));
+        Ok((id.to_owned(), data))
+    }
+
+    /// `drift`: the wish is the old one, so whatever differs was changed by others.
+    async fn converge<H: Half>(&self, spec: &H::Spec, old: &Map<String, Value>, drift: bool) -> Result<Done, Error> {
         let place = H::place(spec);
         let also = H::traced(old, self.home, self.defaults).filter(|_| !old.is_empty());
         let mut round = 1;
         loop {
             let state = H::observe(self.iam, place, also.as_ref(), &self.owner).await.map_err(Error::Read)?;
             let plan = H::converge(spec, &self.owner, &state, old).map_err(Error::Refused)?;
+            for step in &plan.steps {
+                if drift {
+                    tracing::warn!(step = %step, "changed by others, to be put back");
+                } else {
+                    tracing::info!(step = %step, "planned");
+                }
+            }
             match self.carry_out(&plan.steps, &H::id(place)).await {
                 Ok(made) => {
                     let made = made.or(plan.existing).unwrap_or_else(|| Made { arn: H::id(place), id: String::new() });
-                    let data = H::data(spec, &made, &plan.policies);
+                    let mut data = H::data(spec, &made, &plan.policies);
+                    data.insert(PLAN, "carried out".to_owned());
                     return Ok((made.arn, data));
                 }
                 // IAM is not as it was read (another run, a lost answer): read again.
@@ -169,7 +216,7 @@ impl Lifecycle<'_> {
             self.progress.set(|inner| {
                 inner.step = Some(step.to_string());
                 inner.id.get_or_insert_with(|| id.to_owned());
-                inner.made |= matches!(step, Step::CreateRole { .. } | Step::CreateGroup { .. });
+                inner.made |= step.is_claim();
             });
             // A missing user is no sign of a copy that lags: nobody just made it.
             let waits = fresh && !matches!(step, Step::AddUser { .. });
@@ -192,6 +239,11 @@ impl Lifecycle<'_> {
         }
         Ok(entity)
     }
+}
+
+/// The properties but for CloudFormation's own.
+fn settings(properties: &Map<String, Value>) -> impl Iterator<Item = (&String, &Value)> {
+    properties.iter().filter(|(key, _)| !RESERVED.contains(&key.as_str()))
 }
 
 fn is_surprise(failure: &Failure) -> bool {

@@ -10,6 +10,9 @@ pub const TAG_PREFIX: &str = "sagemaker-external:";
 /// How many tags an owner takes of IAM's 50.
 pub const TAG_COUNT: usize = 2;
 
+/// How every owner's `Sid` begins.
+pub const SID_PREFIX: &str = "SageMakerExternal";
+
 const STACK_TAG: &str = "sagemaker-external:stack-id";
 const RESOURCE_TAG: &str = "sagemaker-external:logical-id";
 
@@ -32,6 +35,11 @@ impl Owner {
         self.tags().iter().all(|(key, value)| tags.get(key) == Some(value))
     }
 
+    /// Whether these tags are some owner's, this one or another.
+    pub fn is_anyones(tags: &BTreeMap<String, String>) -> bool {
+        tags.keys().any(|key| key.starts_with(TAG_PREFIX))
+    }
+
     /// Groups have no tags: the `Sid` of their inline policy says whose they are.
     /// Letters and digits only, which is all that a `Sid` may hold.
     pub fn sid(&self) -> String {
@@ -39,7 +47,7 @@ impl Owner {
         // A separator that neither id can hold keeps two owners from meeting.
         hash.update(format!("{}\n{}", self.stack_id, self.logical_id));
         let hex: String = hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        format!("SageMakerExternal{hex}")
+        format!("{SID_PREFIX}{hex}")
     }
 }
 

@@ -8,8 +8,11 @@ use std::str::FromStr;
 use sagemaker_external::name::excerpt;
 use serde_json::{Map, Value};
 
+use crate::found::Adoption;
+use crate::role::Defaults;
+
 /// CloudFormation's own members, which stand among the properties.
-const RESERVED: [&str; 2] = ["ServiceToken", "ServiceTimeout"];
+pub const RESERVED: [&str; 2] = ["ServiceToken", "ServiceTimeout"];
 
 pub struct Properties<'a>(&'a Map<String, Value>);
 
@@ -99,6 +102,23 @@ impl<'a> Properties<'a> {
     pub fn parsed_list<T: FromStr<Err: Display>>(&self, key: &str) -> Result<Vec<T>, String> {
         let parse = |item: String| item.parse().map_err(|error| format!("{key}: {error}"));
         self.list(key)?.into_iter().map(parse).collect()
+    }
+
+    /// Whether, and where, something that exists may be taken over.
+    pub fn adoption(&self, defaults: &Defaults) -> Result<Option<Adoption>, String> {
+        let adopt = self.choice("OnExisting", &["Fail", "Adopt"])? == Some("Adopt");
+        Ok(adopt.then(|| Adoption { path: defaults.path.clone(), arns: defaults.adopt_arns.clone() }))
+    }
+
+    /// Whether a Delete removes what was adopted, rather than giving it back.
+    pub fn removes_adopted(&self) -> Result<bool, String> {
+        Ok(self.choice("OnDelete", &["GiveBack", "Remove"])? == Some("Remove"))
+    }
+
+    /// The keys of a list of tags, whatever else is in it.
+    pub fn tag_keys(&self, key: &str) -> BTreeSet<String> {
+        let items = self.0.get(key).and_then(Value::as_array).into_iter().flatten();
+        items.filter_map(|tag| tag.get("Key").and_then(Value::as_str)).map(str::to_owned).collect()
     }
 
     /// CloudFormation's `[{Key, Value}, …]`, by IAM's rules (U29): at most `room`

@@ -12,11 +12,12 @@ use sagemaker_external::policy::{
 };
 use serde_json::{Map, Value};
 
+use crate::found::Adoption;
 use crate::owner::{TAG_COUNT, TAG_PREFIX};
 use crate::properties::Properties;
 use crate::request::Home;
 
-const KNOWN: [&str; 16] = [
+const KNOWN: [&str; 18] = [
     "EndpointNames",
     "InferenceComponentNames",
     "AllowAnyEndpoint",
@@ -32,6 +33,8 @@ const KNOWN: [&str; 16] = [
     "PermissionsBoundary",
     "CallerAttribution",
     "OnExisting",
+    "OnDelete",
+    "DryRun",
     "Tags",
 ];
 const ROLE_NAME: &str = "SageMakerExternal";
@@ -46,6 +49,8 @@ pub struct Defaults {
     pub path: IamPath,
     /// The boundary policy of every role made here.
     pub boundary: Option<PolicyArn>,
+    /// Entities outside the path that may be adopted.
+    pub adopt_arns: BTreeSet<String>,
 }
 
 /// Where a role of ours, and the policies that hang on it, may stand.
@@ -55,6 +60,10 @@ pub struct RolePlace {
     pub path: IamPath,
     pub name: RoleName,
     pub policy_name: PolicyName,
+    /// The keys of the tags that the properties set.
+    pub tags: BTreeSet<String>,
+    /// Whether a Delete removes what was adopted, too.
+    pub remove_adopted: bool,
 }
 
 impl RolePlace {
@@ -81,6 +90,8 @@ impl RolePlace {
             path: p.parsed("Path").ok().flatten().unwrap_or_else(|| defaults.path.clone()),
             name: p.parsed("RoleName").ok().flatten().or_else(|| ROLE_NAME.parse().ok())?,
             policy_name: p.parsed("PolicyName").ok().flatten().or_else(|| POLICY_NAME.parse().ok())?,
+            tags: p.tag_keys("Tags"),
+            remove_adopted: p.removes_adopted().unwrap_or(false),
         })
     }
 }
@@ -155,6 +166,9 @@ pub struct RoleSpec {
     pub max_session: i32,
     pub boundary: PolicyArn,
     pub tags: BTreeMap<String, String>,
+    /// Set when an entity that nobody owns may be taken over.
+    pub adopt: Option<Adoption>,
+    pub dry_run: bool,
 }
 
 impl RoleSpec {
@@ -165,15 +179,12 @@ impl RoleSpec {
             path: p.parsed("Path")?.unwrap_or_else(|| defaults.path.clone()),
             name: p.parsed_or("RoleName", ROLE_NAME)?,
             policy_name: p.parsed_or("PolicyName", POLICY_NAME)?,
+            tags: p.tag_keys("Tags"),
+            remove_adopted: p.removes_adopted()?,
         };
         let trust = trust(&p, home)?;
         let (resources, endpoint_arns) = resources(&p, home)?;
         let boundary = p.parsed("PermissionsBoundary")?.or_else(|| defaults.boundary.clone());
-        if p.choice("OnExisting", &["Fail", "Adopt"])? == Some("Adopt") {
-            return Err(
-                "OnExisting: Adopt is not supported yet; remove the existing entity or use other names".to_owned()
-            );
-        }
         Ok(Self {
             place,
             trust,
@@ -183,6 +194,8 @@ impl RoleSpec {
             max_session: p.seconds("MaxSessionDuration", 3_600, 3_600, 43_200)?,
             boundary: boundary.ok_or("PermissionsBoundary: set it; this provisioner has no boundary of its own")?,
             tags: p.tags("Tags", 50 - TAG_COUNT, TAG_PREFIX)?,
+            adopt: p.adoption(defaults)?,
+            dry_run: p.flag("DryRun")?,
         })
     }
 

@@ -4,14 +4,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sagemaker_external::arn::{PolicyArn, RoleArn};
-use sagemaker_external::policy::{Document, PermissionStatement, quota, same};
+use sagemaker_external::policy::same;
 
+use crate::found::{FoundPolicy, FoundRole};
 use crate::owner::Owner;
-use crate::role::{RolePlace, RoleSpec, Trust};
+use crate::pack::pack;
+use crate::role::{RoleSpec, Trust};
+use crate::role_retire::{delete_policy, restore_policy};
 use crate::step::{Step, Tags};
 
-/// IAM's quota of managed policies attached to one role, without a raise.
-const POLICIES_PER_ROLE: usize = 10;
 /// IAM's quota of versions of one managed policy.
 const VERSIONS_PER_POLICY: usize = 5;
 
@@ -62,9 +63,10 @@ pub fn converge(
     state: &RoleState,
     old_tags: &BTreeSet<String>,
 ) -> Result<(Vec<Step>, Vec<PolicyArn>), String> {
-    if let Some(role) = &state.role {
-        claim(&spec.place, owner, role)?;
-    }
+    let adopting = match &state.role {
+        Some(role) => claim(spec, owner, role, old_tags)?,
+        None => false,
+    };
     let wanted = pack(spec, owner, state)?;
     let policies = wanted.iter().map(|(arn, _)| arn.clone()).collect();
     let Some(role) = &state.role else {
@@ -76,16 +78,22 @@ pub fn converge(
             tags: wished_tags(&spec.tags, owner),
         };
         let rights = rights(spec, owner, state, &wanted, &BTreeSet::new(), old_tags);
-        return Ok(([vec![create], rights].concat(), policies));
+        let steps = [create].into_iter().chain(adopted(spec, owner, state, &wanted)).chain(rights);
+        return Ok((steps.collect(), policies));
     };
     let name = &spec.place.name;
     let mut steps = Vec::new();
+    let (tags, untag) = tag_difference(&role.tags, &wished_tags(&spec.tags, owner), old_tags);
+    if adopting {
+        // First of all: from here on a Delete knows what to give back.
+        let tags = tags.into_iter().chain(FoundRole::of(role).tags()).collect();
+        steps.push(Step::AdoptRole { role: name.clone(), tags });
+    } else if !tags.is_empty() {
+        steps.push(Step::TagRole { role: name.clone(), tags });
+    }
+    steps.extend(adopted(spec, owner, state, &wanted));
     if role.boundary.as_deref() != Some(spec.boundary.to_string().as_str()) {
         steps.push(Step::PutBoundary { role: name.clone(), boundary: spec.boundary.to_string() });
-    }
-    let (tags, untag) = tag_difference(&role.tags, &wished_tags(&spec.tags, owner), old_tags);
-    if !tags.is_empty() {
-        steps.push(Step::TagRole { role: name.clone(), tags });
     }
     if !untag.is_empty() {
         steps.push(Step::UntagRole { role: name.clone(), keys: untag });
@@ -97,73 +105,20 @@ pub fn converge(
     Ok((steps, policies))
 }
 
-/// The steps that remove what `owner` made at `place`, and what is left alone,
-/// each with its reason. Refused, before anything is touched, where a stranger
-/// hangs on what would go (U09).
-pub fn retire(place: &RolePlace, owner: &Owner, state: &RoleState) -> Result<(Vec<Step>, Vec<String>), String> {
-    let mut steps = Vec::new();
-    let mut left = Vec::new();
-    let role = state.role.as_ref().filter(|role| {
-        let ours = owner.owns(&role.tags) && role.arn == place.role_arn();
-        if !ours {
-            left.push(format!("role {} was not made by this resource", role.arn));
-        }
-        ours
-    });
-    if let Some(role) = role {
-        if !role.instance_profiles.is_empty() {
-            let profiles = role.instance_profiles.join(", ");
+/// Only a role of this owner, at this place, is changed (U02, U03, C13), or one of
+/// nobody's that is to be adopted: then `true`.
+fn claim(spec: &RoleSpec, owner: &Owner, role: &Role, old_tags: &BTreeSet<String>) -> Result<bool, String> {
+    let place = &spec.place;
+    let ours = owner.owns(&role.tags);
+    match &spec.adopt {
+        _ if ours => {}
+        Some(adopt) if !Owner::is_anyones(&role.tags) => adopt.allow(&role.arn.to_string(), &role.arn.path)?,
+        _ => {
             return Err(format!(
-                "role {} is in instance profiles ({profiles}); take it out of them first",
-                role.arn.name
+                "RoleName: role {} exists already and was not made by this resource; remove it or choose another RoleName",
+                role.arn
             ));
         }
-        // Strangers' first: where the provisioner may not detach one, all the rest is still whole.
-        let (ours, foreign): (Vec<&String>, Vec<&String>) =
-            role.attached.iter().partition(|arn| is_ours(arn, owner, state));
-        let from = role.arn.name.to_string();
-        let detach = foreign.into_iter().chain(ours);
-        steps.extend(detach.map(|policy| Step::Detach { role: from.clone(), policy: policy.clone() }));
-    }
-    for (arn, policy) in newest_first(state).filter(|(_, policy)| owner.owns(&policy.tags)) {
-        let others: BTreeSet<&String> =
-            policy.roles.iter().filter(|name| role.is_none_or(|role| *name != role.arn.name.as_str())).collect();
-        let strangers: Vec<String> = others
-            .iter()
-            .filter(|name| !state.kin.contains(**name))
-            .map(|name| format!("role {name}"))
-            .chain(policy.others.iter().cloned())
-            .collect();
-        if !strangers.is_empty() {
-            return Err(format!(
-                "policy {} is also attached to {}; detach it there first",
-                arn.name,
-                strangers.join(", ")
-            ));
-        }
-        if others.is_empty() {
-            steps.extend(delete_policy(arn, policy));
-        } else {
-            left.push(format!("policy {} serves another role of this resource", arn.name));
-        }
-    }
-    if let Some(role) = role {
-        let name = &role.arn.name;
-        let inline =
-            role.inline.iter().map(|policy| Step::DeleteInlinePolicy { role: name.clone(), policy: policy.clone() });
-        steps.extend(inline);
-        steps.push(Step::DeleteRole { role: name.clone() });
-    }
-    Ok((steps, left))
-}
-
-/// Only a role of this owner, at this place, is changed (U02, U03, C13).
-fn claim(place: &RolePlace, owner: &Owner, role: &Role) -> Result<(), String> {
-    if !owner.owns(&role.tags) {
-        return Err(format!(
-            "RoleName: role {} exists already and was not made by this resource; remove it or choose another RoleName",
-            role.arn
-        ));
     }
     if role.arn.path != place.path {
         return Err(format!(
@@ -174,7 +129,17 @@ fn claim(place: &RolePlace, owner: &Owner, role: &Role) -> Result<(), String> {
     if role.arn.name != place.name {
         return Err(format!("RoleName: {} differs from the existing {} in case only", place.name, role.arn.name));
     }
-    Ok(())
+    if !ours || FoundRole::read(&role.tags).is_some() {
+        let taken = |(key, value): &(&String, &String)| {
+            !old_tags.contains(*key) && role.tags.get(*key).is_some_and(|found| found != *value)
+        };
+        if let Some((key, _)) = spec.tags.iter().find(taken) {
+            return Err(format!(
+                "Tags: \"{key}\" stands on the adopted role already, with another value; leave it out"
+            ));
+        }
+    }
+    Ok(!ours)
 }
 
 /// Trust and permissions together. Where both change, the trust first shrinks to
@@ -204,14 +169,33 @@ fn trust_and_rights(
             first.into_iter().chain(ordinary).chain(last).collect()
         }
         None => {
-            let ours: BTreeSet<String> =
-                role.attached.iter().filter(|arn| is_ours(arn, owner, state)).cloned().collect();
+            // Also those about to be adopted.
+            let goes =
+                |arn: &&String| is_ours(arn, owner, state) || wanted.iter().any(|(own, _)| own.to_string() == **arn);
+            let ours: BTreeSet<String> = role.attached.iter().filter(goes).cloned().collect();
             let kept: BTreeSet<String> = role.attached.difference(&ours).cloned().collect();
             let detach = ours.into_iter().map(|policy| Step::Detach { role: spec.place.name.to_string(), policy });
             let again = rights(spec, owner, state, wanted, &kept, old_tags);
             detach.chain([put(&spec.trust)]).chain(again).collect()
         }
     }
+}
+
+/// The marks of policies to be adopted, with what was found: before any of them is
+/// detached or changed, so that a Delete knows what to give back.
+fn adopted(
+    spec: &RoleSpec,
+    owner: &Owner,
+    state: &RoleState,
+    wanted: &[(PolicyArn, BTreeSet<String>)],
+) -> impl Iterator<Item = Step> {
+    let found = wanted.iter().filter_map(|(arn, _)| state.policies.get_key_value(arn));
+    let found = found.filter(|(_, policy)| !owner.owns(&policy.tags)).map(|(arn, policy)| {
+        let found = FoundPolicy::of(arn, policy, state.role.as_ref()).tags();
+        let tags = wished_tags(&spec.tags, owner).into_iter().chain(found).collect();
+        Step::TagPolicy { policy: arn.clone(), tags }
+    });
+    found.collect::<Vec<_>>().into_iter()
 }
 
 /// The policies: made or brought up to date, attached; then those not wanted any
@@ -233,7 +217,7 @@ fn rights(
             None => steps.push(Step::CreatePolicy { policy: arn.clone(), document, tags: tags.clone() }),
             Some(policy) => {
                 let (tag, untag) = tag_difference(&policy.tags, &tags, old_tags);
-                if !tag.is_empty() {
+                if owner.owns(&policy.tags) && !tag.is_empty() {
                     steps.push(Step::TagPolicy { policy: arn.clone(), tags: tag });
                 }
                 if !untag.is_empty() {
@@ -259,39 +243,34 @@ fn rights(
             steps.push(Step::Detach { role: role.to_string(), policy: arn.to_string() });
         }
         let alone = policy.others.is_empty() && policy.roles.iter().all(|name| name == role.as_str());
-        if alone {
-            steps.extend(delete_policy(arn, policy));
+        match FoundPolicy::read(&policy.tags) {
+            Some(found) => steps.extend(restore_policy(arn, policy, &found, &spec.place.tags)),
+            None if alone => steps.extend(delete_policy(arn, policy)),
+            None => {}
         }
     }
     steps
 }
 
-/// Makes room for a version where there is none: the oldest goes that is not the
-/// default, which IAM would not delete (U05, U07).
+/// Makes room for a version where there is none: the oldest goes that is neither the
+/// default, which IAM would not delete (U05, U07), nor to be given back.
 fn oldest_version(arn: &PolicyArn, policy: &Policy) -> Option<Step> {
     let full = policy.versions.len() >= VERSIONS_PER_POLICY;
-    let oldest = policy.versions.iter().find(|version| **version != policy.default_version)?;
+    let found = FoundPolicy::read(&policy.tags).map(|found| found.version);
+    let kept = |version: &String| *version == policy.default_version || Some(version) == found.as_ref();
+    let oldest = policy.versions.iter().find(|version| !kept(version))?;
     full.then(|| Step::DeletePolicyVersion { policy: arn.clone(), version: oldest.clone() })
-}
-
-/// All versions but the default, then the policy (U10).
-fn delete_policy(arn: &PolicyArn, policy: &Policy) -> Vec<Step> {
-    let versions = policy.versions.iter().filter(|version| **version != policy.default_version);
-    versions
-        .map(|version| Step::DeletePolicyVersion { policy: arn.clone(), version: version.clone() })
-        .chain([Step::DeletePolicy { policy: arn.clone() }])
-        .collect()
 }
 
 /// Policies with the highest number first, so that what an interrupted removal
 /// leaves is still found by counting up from the first.
-fn newest_first(state: &RoleState) -> impl Iterator<Item = (&PolicyArn, &Policy)> {
+pub(crate) fn newest_first(state: &RoleState) -> impl Iterator<Item = (&PolicyArn, &Policy)> {
     let mut policies: Vec<_> = state.policies.iter().collect();
     policies.sort_by_key(|(arn, _)| std::cmp::Reverse((arn.name.as_str().len(), arn.name.as_str())));
     policies.into_iter()
 }
 
-fn is_ours(arn: &str, owner: &Owner, state: &RoleState) -> bool {
+pub(crate) fn is_ours(arn: &str, owner: &Owner, state: &RoleState) -> bool {
     arn.parse().ok().and_then(|arn: PolicyArn| state.policies.get(&arn)).is_some_and(|p| owner.owns(&p.tags))
 }
 
@@ -303,61 +282,6 @@ fn tag_difference(actual: &Tags, wished: &Tags, old: &BTreeSet<String>) -> (Tags
     let set = wished.iter().filter(|(key, value)| actual.get(*key) != Some(value));
     let gone = old.iter().filter(|key| actual.contains_key(*key) && !wished.contains_key(*key));
     (set.map(|(k, v)| (k.clone(), v.clone())).collect(), gone.cloned().collect())
-}
-
-/// Spreads the wish's resources over as few policies as the quota allows. What a
-/// policy names already stays there, so that one endpoint more touches one policy.
-fn pack(spec: &RoleSpec, owner: &Owner, state: &RoleState) -> Result<Vec<(PolicyArn, BTreeSet<String>)>, String> {
-    let room = quota::MANAGED.saturating_sub(spec.permissions(&BTreeSet::new()).size());
-    let cost = |arn: &String| arn.len() + r#""","#.len();
-    let mut missing = spec.resources.clone();
-    let mut buckets: Vec<BTreeSet<String>> = Vec::new();
-    for policy in (0..).map_while(|index| state.policies.get(&spec.place.policy_arn(index)?)) {
-        if !owner.owns(&policy.tags) {
-            break;
-        }
-        let mut kept = BTreeSet::new();
-        for arn in named_resources(&policy.document) {
-            let used: usize = kept.iter().map(cost).sum();
-            if used + cost(&arn) <= room && missing.remove(&arn) {
-                kept.insert(arn);
-            }
-        }
-        buckets.push(kept);
-    }
-    for arn in missing {
-        let free = buckets.iter_mut().find(|bucket| bucket.iter().map(cost).sum::<usize>() + cost(&arn) <= room);
-        match free {
-            Some(bucket) => _ = bucket.insert(arn),
-            None => buckets.push(BTreeSet::from([arn])),
-        }
-    }
-    // Names count up without a gap: an emptied policy takes over the last one's part.
-    while let Some(empty) = buckets.iter().position(BTreeSet::is_empty) {
-        buckets.swap_remove(empty);
-    }
-    if buckets.len() > POLICIES_PER_ROLE {
-        return Err(format!(
-            "EndpointNames: the grant would need {} managed policies of the {POLICIES_PER_ROLE} that a role may have; name fewer endpoints or regions, or use several roles",
-            buckets.len()
-        ));
-    }
-    let named = buckets.into_iter().enumerate().map(|(index, bucket)| {
-        let too_long = || "PolicyName: with its number it would pass 128 characters; use a shorter name".to_owned();
-        let arn = spec.place.policy_arn(index).ok_or_else(too_long)?;
-        match state.policies.get(&arn) {
-            Some(policy) if !owner.owns(&policy.tags) => Err(format!(
-                "PolicyName: policy {arn} exists already and was not made by this resource; remove it or choose another PolicyName"
-            )),
-            _ => Ok((arn, bucket)),
-        }
-    });
-    named.collect()
-}
-
-fn named_resources(document: &str) -> Vec<String> {
-    let document: Option<Document<PermissionStatement>> = serde_json::from_str(document).ok();
-    document.iter().flat_map(Document::statements).flat_map(|statement| statement.resource.clone()).collect()
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 use proptest::prelude::*;
 use serde_json::json;
 
+use sagemaker_external::policy::quota;
+
 use super::*;
+use crate::pack::{named_resources, pack};
 use crate::request::Home;
 use crate::role::Defaults;
 
@@ -12,7 +15,7 @@ fn owner() -> Owner {
 fn spec(endpoints: &[String], accounts: &[&str]) -> RoleSpec {
     let home = Home::of("arn:aws:lambda:us-east-1:111122223333:function:p").unwrap();
     let boundary = "arn:aws:iam::111122223333:policy/b".parse().ok();
-    let defaults = Defaults { path: "/x/".parse().unwrap(), boundary };
+    let defaults = Defaults { path: "/x/".parse().unwrap(), boundary, adopt_arns: BTreeSet::new() };
     let properties = json!({"EndpointNames": endpoints, "TrustedAccountIds": accounts});
     RoleSpec::parse(properties.as_object().unwrap(), &home, &defaults).unwrap()
 }

@@ -11,7 +11,11 @@ fn home() -> Home {
 
 fn spec(properties: Value) -> Result<RoleSpec, String> {
     let boundary = "arn:aws:iam::111122223333:policy/boundary".parse().unwrap();
-    let defaults = Defaults { path: "/sagemaker-external/".parse().unwrap(), boundary: Some(boundary) };
+    let defaults = Defaults {
+        path: "/sagemaker-external/".parse().unwrap(),
+        boundary: Some(boundary),
+        adopt_arns: BTreeSet::new(),
+    };
     RoleSpec::parse(properties.as_object().unwrap(), &home(), &defaults)
 }
 
@@ -112,7 +116,7 @@ fn trusts_meet_in_what_both_allow() {
 fn u38_partitions_are_the_accounts_own() {
     let home = Home::of("arn:aws-cn:lambda:cn-north-1:111122223333:function:p").unwrap();
     let boundary = "arn:aws-cn:iam::111122223333:policy/b".parse().ok();
-    let defaults = Defaults { path: "/x/".parse().unwrap(), boundary };
+    let defaults = Defaults { path: "/x/".parse().unwrap(), boundary, adopt_arns: BTreeSet::new() };
     let properties = json!({"EndpointNames": ["e"], "TrustedAccountIds": ["444455556666"]});
     let spec = RoleSpec::parse(properties.as_object().unwrap(), &home, &defaults).unwrap();
     assert_eq!(spec.trust.principals, BTreeSet::from(["arn:aws-cn:iam::444455556666:root".to_owned()]));

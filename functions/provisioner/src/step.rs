@@ -26,11 +26,19 @@ pub enum Step {
         role: RoleName,
         document: String,
     },
+    DeleteBoundary {
+        role: RoleName,
+    },
     SetMaxSession {
         role: RoleName,
         seconds: i32,
     },
     TagRole {
+        role: RoleName,
+        tags: Tags,
+    },
+    /// The first step of taking a role over: the mark, with what was found.
+    AdoptRole {
         role: RoleName,
         tags: Tags,
     },
@@ -54,6 +62,10 @@ pub enum Step {
     PutPolicy {
         policy: PolicyArn,
         document: String,
+    },
+    SetDefaultVersion {
+        policy: PolicyArn,
+        version: String,
     },
     DeletePolicyVersion {
         policy: PolicyArn,
@@ -83,6 +95,12 @@ pub enum Step {
         group: GroupName,
     },
     PutGroupPolicy {
+        group: GroupName,
+        policy: String,
+        document: String,
+    },
+    /// The first step of taking a group over: our policy, with what was found.
+    AdoptGroup {
         group: GroupName,
         policy: String,
         document: String,
@@ -119,6 +137,15 @@ impl Step {
                 | Self::DeleteGroup { .. }
                 | Self::UntagRole { .. }
                 | Self::UntagPolicy { .. }
+                | Self::DeleteBoundary { .. }
+        )
+    }
+
+    /// Steps by which a role or a group becomes this owner's.
+    pub fn is_claim(&self) -> bool {
+        matches!(
+            self,
+            Self::CreateRole { .. } | Self::CreateGroup { .. } | Self::AdoptRole { .. } | Self::AdoptGroup { .. }
         )
     }
 
@@ -136,13 +163,18 @@ impl fmt::Display for Step {
             Self::CreateRole { role, .. } => write!(f, "CreateRole {role}"),
             Self::PutBoundary { role, .. } => write!(f, "PutRolePermissionsBoundary {role}"),
             Self::PutTrust { role, .. } => write!(f, "UpdateAssumeRolePolicy {role}"),
+            Self::DeleteBoundary { role } => write!(f, "DeleteRolePermissionsBoundary {role}"),
             Self::SetMaxSession { role, .. } => write!(f, "UpdateRole {role}"),
             Self::TagRole { role, .. } => write!(f, "TagRole {role}"),
+            Self::AdoptRole { role, .. } => write!(f, "TagRole {role} to adopt it"),
             Self::UntagRole { role, .. } => write!(f, "UntagRole {role}"),
             Self::DeleteInlinePolicy { role, policy } => write!(f, "DeleteRolePolicy {policy} of {role}"),
             Self::DeleteRole { role } => write!(f, "DeleteRole {role}"),
             Self::CreatePolicy { policy, .. } => write!(f, "CreatePolicy {policy}"),
             Self::PutPolicy { policy, .. } => write!(f, "CreatePolicyVersion {policy}"),
+            Self::SetDefaultVersion { policy, version } => {
+                write!(f, "SetDefaultPolicyVersion {version} of {policy}")
+            }
             Self::DeletePolicyVersion { policy, version } => write!(f, "DeletePolicyVersion {version} of {policy}"),
             Self::TagPolicy { policy, .. } => write!(f, "TagPolicy {policy}"),
             Self::UntagPolicy { policy, .. } => write!(f, "UntagPolicy {policy}"),
@@ -151,6 +183,7 @@ impl fmt::Display for Step {
             Self::Detach { role, policy } => write!(f, "DetachRolePolicy {policy} from {role}"),
             Self::CreateGroup { path, group } => write!(f, "CreateGroup {path}{group}"),
             Self::PutGroupPolicy { group, policy, .. } => write!(f, "PutGroupPolicy {policy} of {group}"),
+            Self::AdoptGroup { group, policy, .. } => write!(f, "PutGroupPolicy {policy} of {group} to adopt it"),
             Self::DeleteGroupPolicy { group, policy } => write!(f, "DeleteGroupPolicy {policy} of {group}"),
             Self::AddUser { group, user } => write!(f, "AddUserToGroup {user} to {group}"),
             Self::RemoveUser { group, user } => write!(f, "RemoveUserFromGroup {user} from {group}"),

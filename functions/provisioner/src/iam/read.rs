@@ -29,11 +29,19 @@ impl Iam {
     ) -> Result<RoleState, Failure> {
         let (role, policies) = tokio::join!(self.role(place.name.as_str()), self.numbered(place));
         let (mut role, mut policies) = (role?, policies?);
-        if let Some(also) = also.filter(|also| also.policy_name != place.policy_name || also.path != place.path) {
-            policies.extend(self.numbered(also).await?);
+        // An adopted role, and its policies, stand where they were found, whatever path
+        // the properties name.
+        let path = role.as_ref().filter(|role| owner.owns(&role.tags)).map_or(&place.path, |role| &role.arn.path);
+        let here = RolePlace { path: path.clone(), ..place.clone() };
+        let moved = (here.path != place.path).then(|| here.clone());
+        let renamed = also
+            .filter(|also| also.name == place.name && also.policy_name != place.policy_name)
+            .map(|also| RolePlace { policy_name: also.policy_name.clone(), ..here.clone() });
+        for place in moved.into_iter().chain(renamed) {
+            policies.extend(self.numbered(&place).await?);
         }
         // A role at another path is nobody's business here, and may not be read further.
-        if let Some(role) = role.as_mut().filter(|role| role.arn == place.role_arn()) {
+        if let Some(role) = role.as_mut().filter(|role| role.arn == here.role_arn()) {
             let name = place.name.as_str();
             let (attached, inline, profiles) =
                 tokio::join!(self.attached(name), self.inline(name), self.profiles(name));
@@ -65,7 +73,8 @@ impl Iam {
         Ok(Some(group))
     }
 
-    async fn role(&self, name: &str) -> Result<Option<Role>, Failure> {
+    /// The role alone: what is attached to it and in it is not read.
+    pub async fn role(&self, name: &str) -> Result<Option<Role>, Failure> {
         let Some(answer) = found(self.client.get_role().role_name(name).send().await)? else { return Ok(None) };
         let Some(role) = answer.role else { return Ok(None) };
         let Ok(arn) = role.arn.parse() else { return Err(unreadable("GetRole")) };

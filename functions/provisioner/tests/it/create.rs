@@ -14,7 +14,7 @@ async fn c01_c33_create_makes_the_recipe_and_answers_it() {
     let id = stage.iam.world().roles["sagemakerexternal"].id.clone();
     let wanted = json!({
         "RoleArn": ROLE_ARN, "RoleName": "SageMakerExternal", "RoleId": id, "PolicyArns": POLICY_ARN,
-        "EndpointArns": format!("arn:aws:sagemaker:us-east-1:{ACCOUNT}:endpoint/iris"), "ExternalId": ACCOUNT,
+        "EndpointArns": format!("arn:aws:sagemaker:us-east-1:{ACCOUNT}:endpoint/iris"), "ExternalId": ACCOUNT, "Plan": "carried out",
     });
     assert_eq!(answer["Data"], wanted);
     let world = stage.iam.world();

@@ -34,7 +34,7 @@ async fn c01_create_makes_the_recipes_group() {
     let stage = stage();
     let answer = stage.succeed(&create(&users(&["alice", "bob", "carol"]))).await;
     assert_eq!(answer["PhysicalResourceId"], GROUP_ARN);
-    assert_eq!(answer["Data"], json!({"GroupName": "SagemakerTester", "GroupArn": GROUP_ARN}));
+    assert_eq!(answer["Data"], json!({"GroupName": "SagemakerTester", "GroupArn": GROUP_ARN, "Plan": "carried out"}));
     assert_eq!(answer["NoEcho"], false);
     assert_eq!(
         writes(&stage.iam.take_calls()),

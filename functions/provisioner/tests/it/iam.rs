@@ -204,6 +204,7 @@ impl World {
             "PutRolePermissionsBoundary" => {
                 self.role_mut(f).map(|role| role.boundary = Some(f.get("PermissionsBoundary").to_owned())).map(done)
             }
+            "DeleteRolePermissionsBoundary" => self.role_mut(f).map(|role| role.boundary = None).map(done),
             "TagRole" => self.role_mut(f).map(|role| role.tags.extend(f.tags())).map(done),
             "UntagRole" => {
                 self.role_mut(f).map(|role| role.tags.retain(|key, _| !f.list("TagKeys").contains(key))).map(done)
@@ -242,6 +243,7 @@ impl World {
             "GetPolicyVersion" => self.get_policy_version(f),
             "ListPolicyVersions" => self.list_policy_versions(f),
             "CreatePolicyVersion" => self.create_policy_version(f),
+            "SetDefaultPolicyVersion" => self.set_default_version(f),
             "DeletePolicyVersion" => self.delete_policy_version(f),
             "TagPolicy" => self.policy_mut(f).map(|policy| policy.tags.extend(f.tags())).map(done),
             "UntagPolicy" => {

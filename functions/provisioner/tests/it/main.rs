@@ -10,9 +10,11 @@
 )]
 #![expect(unreachable_pub, reason = "a test crate has no outside; pub marks what its modules share")]
 
+mod adopt;
 mod answer;
 mod create;
 mod delete;
+mod dry_run;
 mod group;
 mod iam;
 mod log;

@@ -84,6 +84,16 @@ impl World {
         Ok(format!("<PolicyVersion><VersionId>v{}</VersionId></PolicyVersion>", policy.newest))
     }
 
+    pub(super) fn set_default_version(&mut self, f: &Fields) -> Answer {
+        let version = f.get("VersionId").trim_start_matches('v').parse().unwrap_or(0);
+        let policy = self.policy_mut(f)?;
+        if !policy.versions.contains_key(&version) {
+            return Err(missing("version"));
+        }
+        policy.default = version;
+        Ok(String::new())
+    }
+
     pub(super) fn delete_policy_version(&mut self, f: &Fields) -> Answer {
         let version: u32 = f.get("VersionId").trim_start_matches('v').parse().unwrap_or(0);
         let policy = self.policy_mut(f)?;

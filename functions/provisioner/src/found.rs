@@ -1,0 +1,154 @@
+//! What an adopted entity was like before it was taken over, kept on the entity
+//! itself so that a Delete can give it back: in tags of a role and a policy, and in
+//! the `Sid` of a statement of a group's policy, since groups have no tags. Pure.
+
+use std::collections::BTreeSet;
+
+use sagemaker_external::arn::PolicyArn;
+use sagemaker_external::name::IamPath;
+use serde::{Deserialize, Serialize};
+
+use crate::owner::TAG_PREFIX;
+use crate::role_plan::{Policy, Role};
+use crate::step::Tags;
+
+/// Where adoption is allowed: below the provisioner's own path, and the ARNs that its
+/// stack names besides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Adoption {
+    pub path: IamPath,
+    pub arns: BTreeSet<String>,
+}
+
+impl Adoption {
+    /// Refuses what IAM would refuse later, half-way through.
+    pub fn allow(&self, arn: &str, path: &IamPath) -> Result<(), String> {
+        if path.as_str().starts_with(self.path.as_str()) || self.arns.contains(arn) {
+            return Ok(());
+        }
+        let fence = &self.path;
+        Err(format!(
+            "OnExisting: {arn} lies outside {fence}; name it in AdoptArns of the provisioner's stack to adopt it"
+        ))
+    }
+}
+
+/// IAM's limit of a tag's value.
+const TAG_VALUE: usize = 256;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundRole {
+    pub trust: String,
+    pub max_session: i32,
+    pub boundary: Option<String>,
+}
+
+impl FoundRole {
+    pub fn of(role: &Role) -> Self {
+        Self { trust: role.trust.clone(), max_session: role.max_session, boundary: role.boundary.clone() }
+    }
+
+    /// `…:found-01`, `…:found-02`, …: a tag's value is short.
+    pub fn tags(&self) -> Tags {
+        let text = encode(self);
+        let parts = text.as_bytes().chunks(TAG_VALUE).map(|part| String::from_utf8_lossy(part).into_owned());
+        parts.enumerate().map(|(index, part)| (format!("{TAG_PREFIX}found-{:02}", index + 1), part)).collect()
+    }
+
+    /// `None` for a role that was not adopted.
+    pub fn read(tags: &Tags) -> Option<Self> {
+        let part = |index: usize| tags.get(&format!("{TAG_PREFIX}found-{index:02}")).map(String::as_str);
+        decode(&(1..).map_while(part).collect::<String>())
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundPolicy {
+    /// The default version, which is kept as it is.
+    pub version: String,
+    /// Whether it was attached to the role.
+    pub attached: bool,
+}
+
+const FOUND_POLICY: &str = "sagemaker-external:found";
+
+impl FoundPolicy {
+    pub fn of(arn: &PolicyArn, policy: &Policy, role: Option<&Role>) -> Self {
+        let attached = role.is_some_and(|role| role.attached.contains(&arn.to_string()));
+        Self { version: policy.default_version.clone(), attached }
+    }
+
+    pub fn tags(&self) -> Tags {
+        let attached = if self.attached { "attached" } else { "detached" };
+        Tags::from([(FOUND_POLICY.to_owned(), format!("{} {attached}", self.version))])
+    }
+
+    pub fn read(tags: &Tags) -> Option<Self> {
+        let (version, attached) = tags.get(FOUND_POLICY)?.split_once(' ')?;
+        Some(Self { version: version.to_owned(), attached: attached == "attached" })
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundGroup {
+    pub users: BTreeSet<String>,
+    /// The inline policy that ours took the place of: name and document.
+    pub policy: Option<(String, String)>,
+}
+
+const FOUND_SID: &str = "Found";
+
+impl FoundGroup {
+    /// Letters and digits only, which is all that a `Sid` may hold.
+    pub fn sid(&self) -> String {
+        format!("{FOUND_SID}{}", encode(self))
+    }
+
+    pub fn read(sid: &str) -> Option<Self> {
+        decode(sid.strip_prefix(FOUND_SID)?)
+    }
+}
+
+/// Hexadecimal JSON: it fits wherever IAM lets anything stand.
+fn encode(found: &impl Serialize) -> String {
+    // Strings, numbers and lists: serialising these cannot fail.
+    let json = serde_json::to_vec(found).unwrap_or_default();
+    json.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn decode<T: for<'a> Deserialize<'a>>(text: &str) -> Option<T> {
+    let digits: Option<Vec<u8>> = text.chars().map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok())).collect();
+    let bytes = digits?.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect::<Vec<u8>>();
+    serde_json::from_slice(&bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_was_found_reads_back(trust in "\\PC{0,2048}", max_session in 3600..=43200, boundary in proptest::option::of("[a-z:/,]{1,200}")) {
+            let found = FoundRole { trust, max_session, boundary };
+            let tags = found.tags();
+            prop_assert!(tags.values().all(|value| value.len() <= TAG_VALUE));
+            prop_assert_eq!(FoundRole::read(&tags), Some(found));
+        }
+
+        #[test]
+        fn a_found_group_is_a_sid(users in prop::collection::btree_set("[a-z+=,.@_-]{1,20}", 0..5), policy in proptest::option::of(("[a-z]{1,9}", "\\PC{0,99}"))) {
+            let found = FoundGroup { users, policy };
+            prop_assert!(found.sid().bytes().all(|b| b.is_ascii_alphanumeric()));
+            prop_assert_eq!(FoundGroup::read(&found.sid()), Some(found));
+        }
+    }
+
+    #[test]
+    fn what_was_not_adopted_has_nothing_found() {
+        assert_eq!(FoundRole::read(&Tags::new()), None);
+        assert_eq!(FoundPolicy::read(&Tags::new()), None);
+        assert_eq!(FoundGroup::read("SageMakerExternal00ff"), None);
+        assert_eq!(FoundGroup::read("Foundzz"), None);
+    }
+}

@@ -1,0 +1,183 @@
+//! From what IAM holds to nothing of ours: what was made is removed, what was adopted
+//! is given back, what is a stranger's is left alone. Pure.
+
+use std::collections::BTreeSet;
+
+use sagemaker_external::arn::PolicyArn;
+use sagemaker_external::policy::same;
+
+use crate::found::{FoundPolicy, FoundRole};
+use crate::owner::{Owner, TAG_PREFIX};
+use crate::role::RolePlace;
+use crate::role_plan::{Policy, Role, RoleState, is_ours, newest_first};
+use crate::step::{Step, Tags};
+
+/// The steps that remove what `owner` made at `place`, and what is left alone, each
+/// with its reason. Refused, before anything is touched, where a stranger hangs on
+/// what would go (U09).
+pub fn retire(place: &RolePlace, owner: &Owner, state: &RoleState) -> Result<(Vec<Step>, Vec<String>), String> {
+    let mut left = Vec::new();
+    let role = state.role.as_ref().filter(|role| {
+        let ours = owner.owns(&role.tags);
+        if !ours {
+            left.push(format!("role {} was not made by this resource", role.arn));
+        }
+        ours
+    });
+    let found = role.and_then(|role| FoundRole::read(&role.tags)).filter(|_| !place.remove_adopted);
+    let policies = policies(place, owner, state, role, &mut left)?;
+    let steps = match (role, found) {
+        (Some(role), Some(found)) => {
+            left.push(format!("role {} was adopted and is given back as it was found", role.arn.name));
+            give_back(place, role, &found, &policies)
+        }
+        (Some(role), None) => remove(place, owner, state, role, &policies)?,
+        (None, _) => policies.iter().flat_map(|policy| policy.go(place)).collect(),
+    };
+    Ok((steps, left))
+}
+
+/// A policy of ours that goes with the role.
+struct Going<'a> {
+    arn: &'a PolicyArn,
+    policy: &'a Policy,
+    /// Set when it is to be given back.
+    found: Option<FoundPolicy>,
+}
+
+impl Going<'_> {
+    /// The steps once it is detached from our role.
+    fn go(&self, place: &RolePlace) -> Vec<Step> {
+        match &self.found {
+            Some(found) => restore_policy(self.arn, self.policy, found, &place.tags),
+            None => delete_policy(self.arn, self.policy),
+        }
+    }
+}
+
+/// The policies that go; strangers on one that would be deleted are named.
+fn policies<'a>(
+    place: &RolePlace,
+    owner: &Owner,
+    state: &'a RoleState,
+    role: Option<&Role>,
+    left: &mut Vec<String>,
+) -> Result<Vec<Going<'a>>, String> {
+    let mut going = Vec::new();
+    for (arn, policy) in newest_first(state).filter(|(_, policy)| owner.owns(&policy.tags)) {
+        let found = FoundPolicy::read(&policy.tags).filter(|_| !place.remove_adopted);
+        let others: BTreeSet<&String> =
+            policy.roles.iter().filter(|name| role.is_none_or(|role| *name != role.arn.name.as_str())).collect();
+        let strangers: Vec<String> = others
+            .iter()
+            .filter(|name| !state.kin.contains(**name))
+            .map(|name| format!("role {name}"))
+            .chain(policy.others.iter().cloned())
+            .collect();
+        if found.is_none() && !strangers.is_empty() {
+            let strangers = strangers.join(", ");
+            return Err(format!("policy {} is also attached to {strangers}; detach it there first", arn.name));
+        }
+        if others.iter().any(|name| state.kin.contains(*name)) {
+            left.push(format!("policy {} serves another role of this resource", arn.name));
+        } else {
+            going.push(Going { arn, policy, found });
+        }
+    }
+    Ok(going)
+}
+
+/// Detach, the policies, the inline policies, the role (U10, U11, U37).
+fn remove(
+    place: &RolePlace,
+    owner: &Owner,
+    state: &RoleState,
+    role: &Role,
+    policies: &[Going<'_>],
+) -> Result<Vec<Step>, String> {
+    let name = &role.arn.name;
+    if !role.instance_profiles.is_empty() {
+        let profiles = role.instance_profiles.join(", ");
+        return Err(format!("role {name} is in instance profiles ({profiles}); take it out of them first"));
+    }
+    // Strangers' first: where the provisioner may not detach one, all the rest is still whole.
+    let (ours, foreign): (Vec<&String>, Vec<&String>) =
+        role.attached.iter().partition(|arn| is_ours(arn, owner, state));
+    let detach = foreign.into_iter().chain(ours);
+    let mut steps: Vec<Step> =
+        detach.map(|policy| Step::Detach { role: name.to_string(), policy: policy.clone() }).collect();
+    steps.extend(policies.iter().flat_map(|policy| policy.go(place)));
+    steps.extend(
+        role.inline.iter().map(|policy| Step::DeleteInlinePolicy { role: name.clone(), policy: policy.clone() }),
+    );
+    steps.push(Step::DeleteRole { role: name.clone() });
+    Ok(steps)
+}
+
+/// The adopted role as it was found: without our policies, with its own trust, and
+/// the mark off last, so that an interrupted Delete can go on. While the trust and
+/// the rights both change back, the role is without rights.
+fn give_back(place: &RolePlace, role: &Role, found: &FoundRole, policies: &[Going<'_>]) -> Vec<Step> {
+    let name = &role.arn.name;
+    let new_trust = !same(&role.trust, &found.trust);
+    let attached = |policy: &Going<'_>| role.attached.contains(&policy.arn.to_string());
+    let stays = |policy: &Going<'_>| {
+        let same_version = |found: &FoundPolicy| found.version == policy.policy.default_version;
+        policy.found.as_ref().is_some_and(|found| found.attached && (same_version(found) || !new_trust))
+    };
+    let detached = policies.iter().filter(|policy| attached(policy) && !stays(policy));
+    let mut steps: Vec<Step> =
+        detached.map(|policy| Step::Detach { role: name.to_string(), policy: policy.arn.to_string() }).collect();
+    if new_trust {
+        steps.push(Step::PutTrust { role: name.clone(), document: found.trust.clone() });
+    }
+    if role.max_session != found.max_session {
+        steps.push(Step::SetMaxSession { role: name.clone(), seconds: found.max_session });
+    }
+    for policy in policies {
+        let mut back = policy.go(place);
+        let again = policy.found.as_ref().is_some_and(|found| found.attached) && !(attached(policy) && stays(policy));
+        if again {
+            // Before the last step, which takes the policy's own mark off.
+            let attach = Step::Attach { role: name.clone(), policy: policy.arn.to_string() };
+            back.insert(back.len().saturating_sub(1), attach);
+        }
+        steps.extend(back);
+    }
+    match &found.boundary {
+        boundary if *boundary == role.boundary => {}
+        Some(boundary) => steps.push(Step::PutBoundary { role: name.clone(), boundary: boundary.clone() }),
+        None => steps.push(Step::DeleteBoundary { role: name.clone() }),
+    }
+    steps.push(Step::UntagRole { role: name.clone(), keys: our_keys(&role.tags, &place.tags) });
+    steps
+}
+
+/// All versions but the default, then the policy (U10).
+pub(crate) fn delete_policy(arn: &PolicyArn, policy: &Policy) -> Vec<Step> {
+    let versions = policy.versions.iter().filter(|version| **version != policy.default_version);
+    versions
+        .map(|version| Step::DeletePolicyVersion { policy: arn.clone(), version: version.clone() })
+        .chain([Step::DeletePolicy { policy: arn.clone() }])
+        .collect()
+}
+
+/// The found version is the default again, what came after it goes, the mark last.
+pub(crate) fn restore_policy(
+    arn: &PolicyArn,
+    policy: &Policy,
+    found: &FoundPolicy,
+    tags: &BTreeSet<String>,
+) -> Vec<Step> {
+    let version = &found.version;
+    let set = (policy.default_version != *version)
+        .then(|| Step::SetDefaultVersion { policy: arn.clone(), version: version.clone() });
+    let newer = policy.versions.iter().skip_while(|other| *other != version).skip(1);
+    let delete = newer.map(|newer| Step::DeletePolicyVersion { policy: arn.clone(), version: newer.clone() });
+    let untag = Step::UntagPolicy { policy: arn.clone(), keys: our_keys(&policy.tags, tags) };
+    set.into_iter().chain(delete).chain([untag]).collect()
+}
+
+fn our_keys(tags: &Tags, set: &BTreeSet<String>) -> Vec<String> {
+    tags.keys().filter(|key| key.starts_with(TAG_PREFIX) || set.contains(*key)).cloned().collect()
+}

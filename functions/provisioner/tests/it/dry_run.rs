@@ -1,0 +1,79 @@
+//! `DryRun`: the plan, and no write.
+
+use serde_json::json;
+
+use crate::iam::World;
+use crate::log;
+use crate::stage::{GROUP_ARN, ROLE_ARN, Stage, create, delete, group, role, update, with, writes};
+
+/// A Create plans, writes nothing, and its Delete touches nothing.
+#[tokio::test]
+async fn a_dry_create_writes_nothing() {
+    let stage = Stage::new();
+    log::start();
+    let dry = with(role(), json!({"DryRun": "true"}));
+    let answer = stage.succeed(&create(&dry)).await;
+    assert_eq!(answer["PhysicalResourceId"], "SageMakerExternal::DryRun");
+    assert_eq!(answer["Data"]["Plan"], "create 2, change 1, remove 0");
+    assert_eq!(answer["Data"]["RoleArn"], ROLE_ARN, "what it would be");
+    assert_eq!(writes(&stage.iam.take_calls()), [""; 0]);
+    let lines = log::text();
+    let planned: Vec<&str> = lines.lines().filter(|line| line.contains("\"planned\"")).collect();
+    assert_eq!(planned.len(), 3, "one line a step: {planned:?}");
+    for step in ["CreateRole", "CreatePolicy", "AttachRolePolicy"] {
+        assert!(planned.iter().any(|line| line.contains(step)), "{step}: {planned:?}");
+    }
+    stage.succeed(&delete("SageMakerExternal::DryRun", &dry)).await;
+    assert_eq!(stage.iam.take_calls(), [""; 0]);
+    // In earnest: another id, so CloudFormation deletes the dry one, which is nothing.
+    let answer = stage.succeed(&update("SageMakerExternal::DryRun", &dry, &role())).await;
+    assert_eq!(
+        (answer["PhysicalResourceId"].as_str(), answer["Data"]["Plan"].as_str()),
+        (Some(ROLE_ARN), Some("carried out"))
+    );
+    stage.succeed(&delete("SageMakerExternal::DryRun", &dry)).await;
+    assert_eq!(stage.iam.world().roles.len(), 1);
+}
+
+/// An Update keeps the id, whatever it plans, and leaves everything as it is.
+#[tokio::test]
+async fn a_dry_update_writes_nothing_and_keeps_the_id() {
+    let stage = Stage::new();
+    stage.iam.world().users.insert("alice".to_owned());
+    for (old, new, id, plan) in [
+        (role(), json!({"EndpointNames": ["wine"]}), ROLE_ARN, "create 0, change 1, remove 0"),
+        (role(), json!({"RoleName": "New", "PolicyName": "P"}), ROLE_ARN, "create 2, change 1, remove 0"),
+        (role(), json!({"PolicyName": "P"}), ROLE_ARN, "create 1, change 1, remove 2"),
+        (role(), json!({}), ROLE_ARN, "create 0, change 0, remove 0"),
+        (group(), json!({"UserNames": ["alice"]}), GROUP_ARN, "create 0, change 1, remove 0"),
+    ] {
+        stage.created(&create(&old)).await;
+        let before = held(&stage);
+        let new = with(with(old.clone(), new), json!({"DryRun": "true"}));
+        let answer = stage.succeed(&update(id, &old, &new)).await;
+        assert_eq!(answer["PhysicalResourceId"], id);
+        assert_eq!(answer["Data"]["Plan"], plan, "{new}");
+        assert_eq!(writes(&stage.iam.take_calls()), [""; 0]);
+        assert_eq!(held(&stage), before);
+        // A Delete is in earnest, or the entity would be left over for ever.
+        stage.succeed(&delete(id, &new)).await;
+        assert!(stage.iam.world().roles.is_empty() && stage.iam.world().groups.is_empty());
+        stage.iam.take_calls();
+    }
+}
+
+fn held(stage: &Stage) -> String {
+    let World { roles, policies, groups, .. } = &*stage.iam.world();
+    format!("{roles:?} {policies:?} {groups:?}")
+}
+
+/// What a real run would refuse, a dry one refuses.
+#[tokio::test]
+async fn a_dry_run_refuses_what_a_real_one_would() {
+    let stage = Stage::new();
+    stage.created(&create(&role())).await;
+    let other = with(create(&with(role(), json!({"DryRun": "true"}))), json!({"LogicalResourceId": "Another"}));
+    let (reason, id) = stage.fail(&other).await;
+    assert!(reason.contains("was not made by this resource"), "{reason}");
+    assert_eq!(id, "SageMakerExternal::CreateFailed");
+}
