@@ -110,7 +110,7 @@ def _keep_streamed_bytes() -> None:
                     return
                 body, trailers = self._read_chunks()
                 error = trailers.get("Lambda-Runtime-Function-Error-Type")
-                # An answer that breaks off is cut on AWS. It is whole here before any of it goes on: it becomes an error.
+                # AWS cuts an answer that breaks off. Here none of it has gone on yet: it becomes an error.
                 kind, answer = ("error", {"errorType": error}) if error else ("response", StreamedAnswer(body))
                 accepted = worker._record_result(generation, response[1], kind, answer)
                 self._respond(202 if accepted else 400)
