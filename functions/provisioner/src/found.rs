@@ -23,13 +23,18 @@ pub struct Adoption {
 impl Adoption {
     /// Refuses what IAM would refuse later, half-way through.
     pub fn allow(&self, arn: &str, path: &IamPath) -> Result<(), String> {
-        if path.as_str().starts_with(self.path.as_str()) || self.arns.contains(arn) {
+        if path.as_str().starts_with(self.path.as_str()) {
             return Ok(());
         }
-        let fence = &self.path;
-        Err(format!(
-            "OnExisting: {arn} lies outside {fence}; name it in AdoptArns of the provisioner's stack to adopt it"
-        ))
+        self.require(arn, &format!("lies outside {}", self.path))
+    }
+
+    /// Only what the stack names can be adopted, because it is so.
+    pub fn require(&self, arn: &str, because: &str) -> Result<(), String> {
+        if self.arns.contains(arn) {
+            return Ok(());
+        }
+        Err(format!("OnExisting: {arn} {because}; name it in AdoptArns of the provisioner's stack to adopt it"))
     }
 }
 

@@ -112,7 +112,15 @@ fn claim(spec: &RoleSpec, owner: &Owner, role: &Role, old_tags: &BTreeSet<String
     let ours = owner.owns(&role.tags);
     match &spec.adopt {
         _ if ours => {}
-        Some(adopt) if !Owner::is_anyones(&role.tags) => adopt.allow(&role.arn.to_string(), &role.arn.path)?,
+        Some(adopt) if !Owner::is_anyones(&role.tags) => {
+            let arn = role.arn.to_string();
+            adopt.allow(&arn, &role.arn.path)?;
+            // Giving it back takes the boundary off again, which the provisioner may
+            // do nowhere else.
+            if role.boundary.as_deref() != Some(spec.boundary.to_string().as_str()) {
+                adopt.require(&arn, "has not the provisioner's boundary")?;
+            }
+        }
         _ => {
             return Err(format!(
                 "RoleName: role {} exists already and was not made by this resource; remove it or choose another RoleName",

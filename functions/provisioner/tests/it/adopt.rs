@@ -176,6 +176,32 @@ async fn what_may_not_be_adopted_is_left_alone() {
     }
 }
 
+/// Below the path too: a role without the boundary can be given back only where the
+/// boundary can be taken off.
+#[tokio::test]
+async fn a_role_without_the_boundary_must_be_named() {
+    let arn = "arn:aws:iam::111122223333:role/sagemaker-external/SageMakerExternal";
+    for (named, boundary, adopted) in [("", None, false), (arn, None, true), ("", Some(BOUNDARY), true)] {
+        let stage = by_hand(named);
+        {
+            let mut world = stage.iam.world();
+            world.policies.clear();
+            let role = world.roles.get_mut("sagemakerexternal").unwrap();
+            (role.path, role.boundary) = ("/sagemaker-external/".to_owned(), boundary.map(str::to_owned));
+            role.attached.clear();
+        }
+        let before = held(&stage);
+        if adopted {
+            let id = stage.created(&create(&adopting(role()))).await;
+            stage.succeed(&delete(&id, &adopting(role()))).await;
+        } else {
+            let (reason, _) = stage.fail(&create(&adopting(role()))).await;
+            assert!(reason.contains("has not the provisioner's boundary; name it in AdoptArns"), "{reason}");
+        }
+        assert_eq!(held(&stage), before);
+    }
+}
+
 /// What another resource owns is nobody's to adopt.
 #[tokio::test]
 async fn an_owned_entity_is_not_adopted() {
