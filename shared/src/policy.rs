@@ -2,7 +2,7 @@
 //! different structs, so a `Resource` in a trust or a `Principal` in an identity
 //! policy does not compile, and no document is ever built from string templates.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -134,11 +134,6 @@ fn listed(value: Value) -> Value {
         object @ Value::Object(_) => Value::Array(vec![normal(object)]),
         scalar => Value::Array(vec![scalar]),
     }
-}
-
-/// The set of a list's members, for comparing what a policy names.
-pub fn set(items: &[String]) -> BTreeSet<&str> {
-    items.iter().map(String::as_str).collect()
 }
 
 /// IAM stores what it was given: `"x"` and `["x"]` are the same to it.

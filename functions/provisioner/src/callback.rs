@@ -98,6 +98,12 @@ fn fitting(text: &str, mut room: usize) -> String {
     visible.take_while(fits).collect()
 }
 
+/// Whether a success with this id and data is short enough, dispensable data aside.
+pub fn fits(envelope: &Envelope, id: &str, data: &Data) -> bool {
+    let kept = data.iter().filter(|(key, _)| !DISPENSABLE.contains(key)).map(|(key, value)| (*key, value.clone()));
+    render(envelope, id, "SUCCESS", None, &kept.collect()).len() <= MAX_BYTES
+}
+
 fn render(envelope: &Envelope, id: &str, status: &'static str, reason: Option<String>, data: &Data) -> String {
     let body = Body {
         status,
@@ -120,7 +126,8 @@ pub async fn put(connector: &SharedHttpConnector, envelope: &Envelope, answer: &
     let body = body(envelope, answer);
     let mut wait = FIRST_WAIT;
     for attempt in 1..=TRIES {
-        let failure = match tokio::time::timeout(TRY_TIMEOUT, send(connector, envelope, &body)).await {
+        let end = deadline.min(Instant::now() + TRY_TIMEOUT);
+        let failure = match tokio::time::timeout_at(end, send(connector, envelope, &body)).await {
             Ok(Ok(())) => return true,
             Ok(Err(failure)) => failure,
             Err(_) => "no answer in time".to_owned(),

@@ -13,7 +13,7 @@ pub enum Error {
     /// IAM could not be read.
     Read(Failure),
     /// A step that IAM did not carry out.
-    Step { step: Step, failure: Failure },
+    Step { step: Box<Step>, failure: Failure },
 }
 
 impl fmt::Display for Error {
@@ -33,7 +33,7 @@ fn said(failure: &Failure) -> String {
 fn remedy(kind: Kind) -> &'static str {
     match kind {
         Kind::Denied => "; the provisioner may only touch its own path, and make roles only with the stack's boundary",
-        Kind::Exists => "; names that differ in case only count as the same; choose another name",
+        Kind::Exists => "; names are unique in the account, whatever their path and case; choose another one",
         _ => "",
     }
 }

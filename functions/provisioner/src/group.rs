@@ -29,6 +29,8 @@ pub struct GroupPlace {
     pub users: BTreeSet<String>,
     /// Whether a Delete removes what was adopted, too.
     pub remove_adopted: bool,
+    /// Whether CloudFormation names the group by the id that we gave.
+    pub proven: bool,
 }
 
 impl GroupPlace {
@@ -45,6 +47,7 @@ impl GroupPlace {
             name: p.parsed("GroupName").ok().flatten().or_else(|| GROUP_NAME.parse().ok())?,
             users: p.list("UserNames").unwrap_or_default().into_iter().collect(),
             remove_adopted: p.removes_adopted().unwrap_or(false),
+            proven: false,
         })
     }
 }
@@ -72,10 +75,11 @@ impl GroupSpec {
         let users = p.parsed_list::<UserName>("UserNames")?.iter().map(ToString::to_string).collect();
         let place = GroupPlace {
             account: home.account.clone(),
-            path: p.parsed("Path")?.unwrap_or_else(|| defaults.path.clone()),
+            path: p.path(defaults)?,
             name: p.parsed_or("GroupName", GROUP_NAME)?,
             users,
             remove_adopted: p.removes_adopted()?,
+            proven: false,
         };
         let policy_name = p.parsed_or("PolicyName", POLICY_NAME)?;
         let (adopt, dry_run) = (p.adoption(defaults)?, p.flag("DryRun")?);
@@ -122,6 +126,8 @@ pub struct Group {
     pub inline: BTreeMap<String, String>,
     /// ARNs of attached managed policies.
     pub attached: BTreeSet<String>,
+    /// Made so recently that a Create of ours can be the one that made it.
+    pub is_new: bool,
 }
 
 impl Group {
@@ -152,11 +158,14 @@ impl Group {
 
 /// The steps to what `spec` wishes. `old_users` are those an earlier wish put in:
 /// members that others added stay (U30).
+/// `changed`: the wish before named other roles, so the policy is written whatever a
+/// read says, which may be of a copy that lags.
 pub fn converge(
     spec: &GroupSpec,
     owner: &Owner,
     state: Option<&Group>,
     old_users: &BTreeSet<String>,
+    changed: bool,
 ) -> Result<Vec<Step>, String> {
     let name = &spec.place.name;
     let policy = spec.policy_name.to_string();
@@ -180,7 +189,7 @@ pub fn converge(
     if adopting {
         // First of all: from here on a Delete knows what to give back.
         steps.insert(0, Step::AdoptGroup { group: name.clone(), policy: policy.clone(), document });
-    } else if !group.inline.get(&policy).is_some_and(|stored| same(stored, &document)) {
+    } else if changed || !group.inline.get(&policy).is_some_and(|stored| same(stored, &document)) {
         steps.push(Step::PutGroupPolicy { group: name.clone(), policy: policy.clone(), document });
     }
     let renamed = group.marked(owner).filter(|marked| **marked != policy);
@@ -194,7 +203,8 @@ pub fn converge(
 pub fn retire(place: &GroupPlace, owner: &Owner, state: Option<&Group>) -> Result<(Vec<Step>, Vec<String>), String> {
     let Some(group) = state else { return Ok((Vec::new(), Vec::new())) };
     let marked: BTreeSet<String> = group.marked(owner).cloned().collect();
-    let half_made = group.is_blank() && group.users.is_subset(&place.users) && group.arn == place.group_arn();
+    let here = group.arn == place.group_arn() && (place.proven || group.is_new);
+    let half_made = here && group.is_blank() && group.users.is_subset(&place.users);
     let ours = !marked.is_empty() || half_made;
     if !ours {
         return Ok((Vec::new(), vec![format!("group {} was not made by this resource", group.arn)]));
@@ -248,7 +258,7 @@ fn claim(spec: &GroupSpec, owner: &Owner, group: &Group) -> Result<bool, String>
     let place = &spec.place;
     let marked = group.marked(owner).next().is_some();
     let here = group.arn.path == place.path && place.path.as_str().starts_with(fence(spec));
-    let half_made = here && group.is_blank() && group.users.is_subset(&place.users);
+    let half_made = here && group.is_new && group.is_blank() && group.users.is_subset(&place.users);
     let adopting = match &spec.adopt {
         _ if marked || half_made => false,
         Some(adopt) if group.is_adoptable(owner) => {
@@ -285,9 +295,16 @@ fn fence(spec: &GroupSpec) -> &str {
     spec.adopt.as_ref().map_or("/", |adopt| adopt.path.as_str())
 }
 
+/// Read leniently: someone may have added a condition to our statement, which is ours
+/// all the same.
 fn sids(document: &str) -> Vec<String> {
-    let document: Option<Document<PermissionStatement>> = serde_json::from_str(document).ok();
-    document.iter().flat_map(Document::statements).filter_map(|statement| statement.sid.clone()).collect()
+    let document: Value = serde_json::from_str(document).unwrap_or_default();
+    let statements = match document.get("Statement") {
+        Some(Value::Array(statements)) => statements.as_slice(),
+        Some(statement) => std::slice::from_ref(statement),
+        None => &[],
+    };
+    statements.iter().filter_map(|statement| statement.get("Sid")?.as_str()).map(str::to_owned).collect()
 }
 
 #[cfg(test)]

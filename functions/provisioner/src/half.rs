@@ -6,6 +6,7 @@ use std::future::Future;
 
 use sagemaker_external::arn::{GroupArn, RoleArn};
 use sagemaker_external::failure::Failure;
+use sagemaker_external::policy::same;
 use serde_json::{Map, Value};
 
 use crate::found::FoundRole;
@@ -50,6 +51,8 @@ pub trait Half {
     fn id(place: &Self::Place) -> String;
     /// Its name, which no two entities of the account share.
     fn name(place: &Self::Place) -> &str;
+    /// Whether nothing at all of the entity is there.
+    fn is_absent(state: &Self::State) -> bool;
     /// The wish, at the path where something to be adopted already stands.
     fn located(iam: &Iam, spec: Self::Spec, owner: &Owner) -> impl Future<Output = Result<Self::Spec, Failure>> + Send;
     fn dry_run(spec: &Self::Spec) -> bool;
@@ -60,11 +63,14 @@ pub trait Half {
         owner: &Owner,
     ) -> impl Future<Output = Result<Self::State, Failure>> + Send;
     /// `old` are the properties of the wish before.
+    /// Where it differs from `before`, the wish before, a document is written whatever a
+    /// read says: the read may be of a copy that lags.
     fn converge(
         spec: &Self::Spec,
         owner: &Owner,
         state: &Self::State,
         old: &Map<String, Value>,
+        before: Option<&Self::Spec>,
     ) -> Result<Plan, String>;
     fn retire(place: &Self::Place, owner: &Owner, state: &Self::State) -> Result<Retirement, String>;
     fn data(spec: &Self::Spec, made: &Made, policies: &[String]) -> Data;
@@ -113,6 +119,10 @@ impl Half for RoleHalf {
         Ok(spec)
     }
 
+    fn is_absent(state: &RoleState) -> bool {
+        state.role.is_none() && state.policies.is_empty()
+    }
+
     fn dry_run(spec: &RoleSpec) -> bool {
         spec.dry_run
     }
@@ -126,10 +136,16 @@ impl Half for RoleHalf {
         iam.role_state(place, also, owner).await
     }
 
-    fn converge(spec: &RoleSpec, owner: &Owner, state: &RoleState, old: &Map<String, Value>) -> Result<Plan, String> {
+    fn converge(
+        spec: &RoleSpec,
+        owner: &Owner,
+        state: &RoleState,
+        old: &Map<String, Value>,
+        before: Option<&RoleSpec>,
+    ) -> Result<Plan, String> {
         let tags = old.get("Tags").and_then(Value::as_array).into_iter().flatten();
         let old_tags = tags.filter_map(|tag| tag.get("Key").and_then(Value::as_str)).map(str::to_owned).collect();
-        let (steps, policies) = role_plan::converge(spec, owner, state, &old_tags)?;
+        let (steps, policies) = role_plan::converge(spec, owner, &distrusted(state, spec, before), &old_tags)?;
         let existing = state.role.as_ref().map(|role| Made { arn: role.arn.to_string(), id: role.id.clone() });
         Ok(Plan { steps, existing, policies: policies.iter().map(ToString::to_string).collect() })
     }
@@ -148,6 +164,28 @@ impl Half for RoleHalf {
             ("ExternalId", spec.trust.external_id.expose().to_owned()),
         ])
     }
+}
+
+/// What was read, with the documents of the wish before in place of those that look as
+/// wished already: the read may be of a copy that lags behind that wish.
+fn distrusted(state: &RoleState, spec: &RoleSpec, before: Option<&RoleSpec>) -> RoleState {
+    let mut state = state.clone();
+    let Some(before) = before.filter(|before| before.place.name == spec.place.name) else { return state };
+    if let Some(role) = state.role.as_mut().filter(|_| before.trust != spec.trust) {
+        let wished = spec.trust.document().to_json();
+        if same(&role.trust, &wished) {
+            role.trust = before.trust.document().to_json();
+        }
+    }
+    // With several policies nobody knows which of them the old wish had changed.
+    let changed = (&before.actions, &before.resources) != (&spec.actions, &spec.resources);
+    let first = spec.place.policy_arn(0).filter(|_| changed && spec.place.policy_name == before.place.policy_name);
+    if let Some(policy) = first.and_then(|arn| state.policies.get_mut(&arn))
+        && same(&policy.document, &spec.permissions(&spec.resources).to_json())
+    {
+        policy.document = before.permissions(&before.resources).to_json();
+    }
+    state
 }
 
 /// The child's.
@@ -172,7 +210,7 @@ impl Half for GroupHalf {
 
     fn named(id: &str, traced: GroupPlace) -> Option<GroupPlace> {
         let GroupArn { account, path, name } = id.parse().ok()?;
-        (account == traced.account).then_some(GroupPlace { path, name, ..traced })
+        (account == traced.account).then_some(GroupPlace { path, name, proven: true, ..traced })
     }
 
     fn id(place: &GroupPlace) -> String {
@@ -193,6 +231,10 @@ impl Half for GroupHalf {
         Ok(spec)
     }
 
+    fn is_absent(state: &Option<Group>) -> bool {
+        state.is_none()
+    }
+
     fn dry_run(spec: &GroupSpec) -> bool {
         spec.dry_run
     }
@@ -211,11 +253,16 @@ impl Half for GroupHalf {
         owner: &Owner,
         state: &Option<Group>,
         old: &Map<String, Value>,
+        before: Option<&GroupSpec>,
     ) -> Result<Plan, String> {
         let old_users = old.get("UserNames").and_then(Value::as_array).into_iter().flatten();
         let old_users: BTreeSet<String> =
             old_users.filter_map(Value::as_str).map(|user| user.trim().to_owned()).collect();
-        let steps = group::converge(spec, owner, state.as_ref(), &old_users)?;
+        let steps = {
+            let changed =
+                before.is_some_and(|before| before.place.name == spec.place.name && before.role_arns != spec.role_arns);
+            group::converge(spec, owner, state.as_ref(), &old_users, changed)?
+        };
         let existing = state.as_ref().map(|group| Made { arn: group.arn.to_string(), id: String::new() });
         Ok(Plan { steps, existing, policies: Vec::new() })
     }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::callback::{self, Answer, Outcome};
 use crate::error::Error;
-use crate::half::{GroupHalf, RoleHalf};
+use crate::half::{Data, GroupHalf, RoleHalf};
 use crate::iam::Iam;
 use crate::lifecycle::{Lifecycle, Progress};
 use crate::owner::Owner;
@@ -26,8 +26,8 @@ pub const DRY_RUN: &str = "SageMakerExternal::DryRun";
 /// In answers to events that should have had an id and did not (C37).
 pub const MISSING_ID: &str = "SageMakerExternal::MissingPhysicalResourceId";
 
-/// What is kept for the answer itself when the work runs out of time (C27).
-const ANSWER_MARGIN: Duration = Duration::from_secs(5);
+/// What is kept for the answer itself when the work runs out of time (C27): two tries.
+const ANSWER_MARGIN: Duration = Duration::from_secs(10);
 /// What the last try of the answer leaves of Lambda's time.
 const LAST_MARGIN: Duration = Duration::from_millis(500);
 
@@ -124,7 +124,7 @@ impl Provisioner {
             Ok(request) => Box::pin(self.carry_out(request, home, envelope, progress)).await,
             Err(refusal) => Err(Error::Refused(refusal.clone())),
         };
-        result.unwrap_or_else(|error| failed(request, envelope, progress, &error.to_string()))
+        result.unwrap_or_else(|error| failed(request, envelope, progress, &said(request, &error)))
     }
 
     async fn carry_out(
@@ -141,7 +141,8 @@ impl Provisioner {
             (Err(sentence), Request::Delete { .. }) => fallback().ok_or_else(|| Error::Refused(sentence.clone()))?,
             (Err(sentence), _) => return Err(Error::Refused(sentence.clone())),
         };
-        let life = Lifecycle { iam: &self.iam, home, defaults: &defaults, owner, progress };
+        let fits = |id: &str, data: &Data| callback::fits(envelope, id, data);
+        let life = Lifecycle { iam: &self.iam, home, defaults: &defaults, owner, progress, fits: &fits };
         let success = |(physical_id, data)| Answer { physical_id, outcome: Outcome::Success { data, note: None } };
         match request {
             Request::Create { kind: Kind::Role, properties } => life.create::<RoleHalf>(properties).await.map(success),
@@ -180,6 +181,20 @@ fn failed(request: &Result<Request, String>, envelope: &Envelope, progress: &Pro
         (Err(_), None) => CREATE_FAILED.to_owned(),
     };
     Answer { physical_id, outcome: Outcome::Failed { reason: reason.to_owned() } }
+}
+
+/// IAM's own text may quote a trust, and with it an ExternalId of one's own (S03).
+fn said(request: &Result<Request, String>, error: &Error) -> String {
+    let properties = match request {
+        Ok(Request::Create { properties, .. } | Request::Update { properties, .. }) => properties,
+        _ => return error.to_string(),
+    };
+    match (error, properties.get("ExternalId").and_then(Value::as_str)) {
+        (Error::Read(_) | Error::Step { .. }, Some(secret)) if !secret.is_empty() => {
+            error.to_string().replace(secret, "[ExternalId]")
+        }
+        _ => error.to_string(),
+    }
 }
 
 fn fallback() -> Option<Defaults> {

@@ -51,6 +51,10 @@ impl Iam {
             // Boxed: the future of some twenty SDK operations in one is too large a type.
             let failure = match Box::pin(self.call(step)).await {
                 Err(failure) if failure.kind == Kind::NotFound && step.is_removal() => return Ok(None),
+                // Of what is gone IAM does not know the path, by which permissions go.
+                Err(failure) if failure.kind == Kind::Denied && step.is_removal() && self.is_gone(step).await => {
+                    return Ok(None);
+                }
                 Err(failure) => failure,
                 Ok(made) => return Ok(made),
             };
@@ -97,7 +101,11 @@ impl Iam {
                     .set_tags(Some(sdk_tags(tags)?))
                     .send();
                 let made = made.await.map_err(failure)?.policy;
-                return Ok(made.and_then(|p| p.arn.zip(p.policy_id)).map(|(arn, id)| Made { arn, id }));
+                // What is attached later is what was made (U04).
+                return match made.and_then(|made| made.arn.zip(made.policy_id)) {
+                    Some((arn, id)) if arn == policy.to_string() => Ok(Some(Made { arn, id })),
+                    _ => Err(unreadable("CreatePolicy")),
+                };
             }
             Step::CreateGroup { path, group } => {
                 let made = iam.create_group().group_name(group.as_str()).path(path.as_str()).send();

@@ -2,12 +2,13 @@
 //! the difference, carry it out, and clean up after oneself.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use sagemaker_external::failure::{Failure, Kind};
 use serde_json::{Map, Value};
 
 use crate::error::Error;
-use crate::half::{Data, Half};
+use crate::half::{Data, Half, Plan};
 use crate::handler::DRY_RUN;
 use crate::iam::{Iam, Made};
 use crate::owner::Owner;
@@ -19,8 +20,15 @@ use crate::step::Step;
 /// The attribute that says what was, or would be, done.
 const PLAN: &str = "Plan";
 
-/// How often a plan is made anew because IAM turned out otherwise than read.
-const ROUNDS: usize = 2;
+/// Waits before a plan is made anew, because IAM turned out otherwise than read: its
+/// copies lag by some seconds.
+const REPLAN: [Duration; 4] =
+    [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(8)];
+/// Waits before something that should be there is believed to be gone.
+const GONE: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
+const REMOVED: &str = "it was removed while it was being made";
+/// A unique id of IAM's, such as AROA… or AGPA….
+const ID_LENGTH: usize = 21;
 
 /// What has happened so far, for whoever has to answer in the end: also after a
 /// panic or a timeout in the middle.
@@ -34,6 +42,8 @@ struct Inner {
     id: Option<String>,
     /// Whether the entity itself may have been made in this run.
     made: bool,
+    /// Whether it was, for certain.
+    confirmed: bool,
 }
 
 impl Progress {
@@ -71,6 +81,8 @@ pub struct Lifecycle<'a> {
     pub defaults: &'a Defaults,
     pub owner: Owner,
     pub progress: &'a Progress,
+    /// Whether an answer with this id and this data is one that CloudFormation takes.
+    pub fits: &'a (dyn Fn(&str, &Data) -> bool + Sync),
 }
 
 /// A physical id, and what Fn::GetAtt reads.
@@ -126,9 +138,10 @@ impl Lifecycle<'_> {
         properties: &Map<String, Value>,
     ) -> Result<Vec<String>, Error> {
         let traced = || H::traced(properties, self.home, self.defaults);
-        let place = id.and_then(|id| H::named(id, traced()?)).or_else(traced);
-        match place {
-            Some(place) => self.retire::<H>(&place).await,
+        let named = id.and_then(|id| H::named(id, traced()?));
+        let expected = named.is_some();
+        match named.or_else(traced) {
+            Some(place) => self.retire::<H>(&place, expected).await,
             None => Ok(vec!["nothing: no entity could be told from the event".to_owned()]),
         }
     }
@@ -142,7 +155,7 @@ impl Lifecycle<'_> {
     async fn dry_run<H: Half>(&self, spec: &H::Spec, old: &Map<String, Value>, id: &str) -> Result<Done, Error> {
         let place = H::place(spec);
         let state = H::observe(self.iam, place, None, &self.owner).await.map_err(Error::Read)?;
-        let plan = H::converge(spec, &self.owner, &state, old).map_err(Error::Refused)?;
+        let plan = H::converge(spec, &self.owner, &state, old, None).map_err(Error::Refused)?;
         for step in &plan.steps {
             tracing::info!(step = %step, "planned");
         }
@@ -159,10 +172,20 @@ impl Lifecycle<'_> {
     async fn converge<H: Half>(&self, spec: &H::Spec, old: &Map<String, Value>, drift: bool) -> Result<Done, Error> {
         let place = H::place(spec);
         let also = H::traced(old, self.home, self.defaults).filter(|_| !old.is_empty());
-        let mut round = 1;
+        let before = H::parse(old, self.home, self.defaults).ok().filter(|_| !old.is_empty());
+        let mut waits = REPLAN.iter();
         loop {
             let state = H::observe(self.iam, place, also.as_ref(), &self.owner).await.map_err(Error::Read)?;
-            let plan = H::converge(spec, &self.owner, &state, old).map_err(Error::Refused)?;
+            let plan = H::converge(spec, &self.owner, &state, old, before.as_ref()).map_err(Error::Refused)?;
+            if self.progress.get().confirmed && plan.steps.iter().any(Step::is_claim) {
+                // Made in this run, and not seen: a copy that lags, or else someone has
+                // removed it, most likely a Delete of the same resource, which must not
+                // be undone.
+                let Some(wait) = waits.next() else { return Err(Error::Refused(REMOVED.to_owned())) };
+                tokio::time::sleep(*wait).await;
+                continue;
+            }
+            self.check::<H>(spec, &plan)?;
             for step in &plan.steps {
                 if drift {
                     tracing::warn!(step = %step, "changed by others, to be put back");
@@ -178,23 +201,49 @@ impl Lifecycle<'_> {
                     return Ok((made.arn, data));
                 }
                 // IAM is not as it was read (another run, a lost answer): read again.
-                Err(Error::Step { step, failure }) if round < ROUNDS && is_surprise(&failure) => {
+                Err(Error::Step { step, failure }) if is_surprise(&step, &failure) => {
+                    let Some(wait) = waits.next() else { return Err(Error::Step { step, failure }) };
                     tracing::info!(step = %step, code = failure.code, "planning anew");
-                    round += 1;
+                    tokio::time::sleep(*wait).await;
                 }
                 Err(error) => return Err(error),
             }
         }
     }
 
-    async fn retire<H: Half>(&self, place: &H::Place) -> Result<Vec<String>, Error> {
-        let mut round = 1;
+    /// An answer that would be too long must not be found out half-way.
+    fn check<H: Half>(&self, spec: &H::Spec, plan: &Plan) -> Result<(), Error> {
+        let id = H::id(H::place(spec));
+        let made = Made { arn: id.clone(), id: "x".repeat(ID_LENGTH) };
+        let mut data = H::data(spec, &made, &plan.policies);
+        data.insert(PLAN, "carried out".to_owned());
+        if (self.fits)(&id, &data) {
+            return Ok(());
+        }
+        let reason = "the attributes of the resource would pass CloudFormation's 4096 bytes; use shorter names or path";
+        Err(Error::Refused(reason.to_owned()))
+    }
+
+    /// `expected`: CloudFormation names the entity by the id that we gave, so one read
+    /// that does not find it may be of a copy that lags.
+    async fn retire<H: Half>(&self, place: &H::Place, expected: bool) -> Result<Vec<String>, Error> {
+        let (mut waits, mut gone) = (REPLAN.iter(), GONE.iter());
         loop {
             let state = H::observe(self.iam, place, None, &self.owner).await.map_err(Error::Read)?;
+            if expected
+                && H::is_absent(&state)
+                && let Some(wait) = gone.next()
+            {
+                tokio::time::sleep(*wait).await;
+                continue;
+            }
             let (steps, left) = H::retire(place, &self.owner, &state).map_err(Error::Refused)?;
             match self.carry_out(&steps, &H::id(place)).await {
                 Ok(_) => return Ok(left),
-                Err(Error::Step { failure, .. }) if round < ROUNDS && is_surprise(&failure) => round += 1,
+                Err(Error::Step { step, failure }) if is_surprise(&step, &failure) => match waits.next() {
+                    Some(wait) => tokio::time::sleep(*wait).await,
+                    None => return Err(Error::Step { step, failure }),
+                },
                 Err(error) => return Err(error),
             }
         }
@@ -202,7 +251,7 @@ impl Lifecycle<'_> {
 
     /// As `retire`, where the answer is about something else: a failure is logged.
     async fn undo<H: Half>(&self, place: &H::Place) {
-        if let Err(error) = self.retire::<H>(place).await {
+        if let Err(error) = self.retire::<H>(place, false).await {
             tracing::error!(id = H::id(place), error = %error, "could not remove what a failed update made");
         }
     }
@@ -224,16 +273,18 @@ impl Lifecycle<'_> {
                 Ok(made) => {
                     tracing::info!(step = %step, "applied");
                     fresh |= step.is_creation();
+                    self.progress.set(|inner| inner.confirmed |= step.is_claim());
                     if !matches!(step, Step::CreatePolicy { .. }) {
                         entity = entity.or(made);
                     }
                 }
                 Err(failure) => {
-                    if failure.kind != Kind::Transient {
-                        // Refused for certain: as if it had not been tried.
-                        self.progress.set(|inner| (inner.id, inner.made) = (before.id, before.made));
+                    // Refused for certain: as if it had not been tried. All else may be the
+                    // SDK's second try, and the first one may have taken effect.
+                    if matches!(failure.kind, Kind::Denied | Kind::NotFound | Kind::Other) {
+                        self.progress.set(|inner| *inner = Inner { step: inner.step.take(), ..before });
                     }
-                    return Err(Error::Step { step: step.clone(), failure });
+                    return Err(Error::Step { step: Box::new(step.clone()), failure });
                 }
             }
         }
@@ -246,6 +297,11 @@ fn settings(properties: &Map<String, Value>) -> impl Iterator<Item = (&String, &
     properties.iter().filter(|(key, _)| !RESERVED.contains(&key.as_str()))
 }
 
-fn is_surprise(failure: &Failure) -> bool {
-    matches!(failure.kind, Kind::Exists | Kind::NotFound | Kind::Conflict | Kind::Transient)
+/// IAM is not as it was read: another run, a lost answer (after which the SDK's second
+/// try may meet what the first one did, a sixth version for one).
+fn is_surprise(step: &Step, failure: &Failure) -> bool {
+    let twice = matches!(step, Step::PutPolicy { .. }) && failure.code.starts_with("LimitExceeded");
+    // A missing user will not come by waiting.
+    let no_user = matches!(step, Step::AddUser { .. }) && failure.kind == Kind::NotFound;
+    twice || !no_user && matches!(failure.kind, Kind::Exists | Kind::NotFound | Kind::Transient)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use sagemaker_external::arn::PolicyArn;
-use sagemaker_external::policy::{Document, PermissionStatement, quota};
+use sagemaker_external::policy::{Document, PermissionStatement, quota, same};
 
 use crate::owner::Owner;
 use crate::role::RoleSpec;
@@ -22,52 +22,75 @@ pub(crate) fn pack(
     let room = quota::MANAGED.saturating_sub(spec.permissions(&BTreeSet::new()).size());
     let cost = |arn: &String| arn.len() + r#""","#.len();
     let mut missing = spec.resources.clone();
-    let mut buckets: Vec<BTreeSet<String>> = Vec::new();
-    for policy in (0..).map_while(|index| state.policies.get(&spec.place.policy_arn(index)?)) {
-        if !usable(spec, owner, policy) {
-            break;
+    let mut buckets: Vec<(PolicyArn, BTreeSet<String>)> = Vec::new();
+    let mut shared = Vec::new();
+    let numbered = (0..).map_while(|index| state.policies.get_key_value(&spec.place.policy_arn(index)?));
+    for (arn, policy) in numbered.take_while(|(_, policy)| usable(spec, owner, policy)) {
+        let named: BTreeSet<String> = named_resources(&policy.document).into_iter().collect();
+        if policy.roles.iter().any(|role| state.kin.contains(role)) {
+            // The role before or after a replacement lives on it: shared as it is, or
+            // not at all (C15).
+            if same(&policy.document, &spec.permissions(&named).to_json()) && named.is_subset(&missing) {
+                missing.retain(|resource| !named.contains(resource));
+                shared.push((arn.clone(), named));
+            }
+            continue;
         }
         let mut kept = BTreeSet::new();
-        for arn in named_resources(&policy.document) {
+        for resource in named {
             let used: usize = kept.iter().map(cost).sum();
-            if used + cost(&arn) <= room && missing.remove(&arn) {
-                kept.insert(arn);
+            if used + cost(&resource) <= room && missing.remove(&resource) {
+                kept.insert(resource);
             }
         }
-        buckets.push(kept);
+        buckets.push((arn.clone(), kept));
     }
-    for arn in missing {
-        let free = buckets.iter_mut().find(|bucket| bucket.iter().map(cost).sum::<usize>() + cost(&arn) <= room);
-        match free {
-            Some(bucket) => _ = bucket.insert(arn),
-            None => buckets.push(BTreeSet::from([arn])),
+    for resource in missing {
+        let fits = |(_, held): &&mut (PolicyArn, BTreeSet<String>)| {
+            held.iter().map(cost).sum::<usize>() + cost(&resource) <= room
+        };
+        match buckets.iter_mut().find(fits) {
+            Some((_, held)) => _ = held.insert(resource),
+            None => {
+                let used = |arn: &PolicyArn| {
+                    buckets.iter().any(|(own, _)| own == arn)
+                        || state.policies.get(arn).is_some_and(|policy| usable(spec, owner, policy))
+                };
+                let free = (0..).map(|index| spec.place.policy_arn(index)).find(|arn| !arn.as_ref().is_some_and(used));
+                let too_long =
+                    || "PolicyName: with its number it would pass 128 characters; use a shorter name".to_owned();
+                buckets.push((free.flatten().ok_or_else(too_long)?, BTreeSet::from([resource])));
+            }
         }
     }
     // Names count up without a gap: an emptied policy takes over the last one's part.
-    while let Some(empty) = buckets.iter().position(BTreeSet::is_empty) {
-        buckets.swap_remove(empty);
+    while let Some(empty) = buckets.iter().position(|(_, held)| held.is_empty()) {
+        let last = buckets.pop().map(|(_, held)| held).unwrap_or_default();
+        if let Some((_, held)) = buckets.get_mut(empty) {
+            *held = last;
+        }
     }
+    buckets.extend(shared);
     if buckets.len() > POLICIES_PER_ROLE {
         return Err(format!(
             "EndpointNames: the grant would need {} managed policies of the {POLICIES_PER_ROLE} that a role may have; name fewer endpoints or regions, or use several roles",
             buckets.len()
         ));
     }
-    let named = buckets.into_iter().enumerate().map(|(index, bucket)| {
-        let too_long = || "PolicyName: with its number it would pass 128 characters; use a shorter name".to_owned();
-        let arn = spec.place.policy_arn(index).ok_or_else(too_long)?;
-        match state.policies.get(&arn) {
-            Some(policy) if !usable(spec, owner, policy) => Err(format!(
-                "PolicyName: policy {arn} exists already and was not made by this resource; remove it or choose another PolicyName"
-            )),
-            Some(policy) if !owner.owns(&policy.tags) => {
-                let allowed = spec.adopt.iter().try_for_each(|adopt| adopt.allow(&arn.to_string(), &arn.path));
-                allowed.map(|()| (arn, bucket))
+    for (arn, _) in &buckets {
+        match state.policies.get(arn) {
+            Some(policy) if !usable(spec, owner, policy) => {
+                return Err(format!(
+                    "PolicyName: policy {arn} exists already and was not made by this resource; remove it or choose another PolicyName"
+                ));
             }
-            _ => Ok((arn, bucket)),
+            Some(policy) if !owner.owns(&policy.tags) => {
+                spec.adopt.iter().try_for_each(|adopt| adopt.allow(&arn.to_string(), &arn.path))?;
+            }
+            _ => {}
         }
-    });
-    named.collect()
+    }
+    Ok(buckets)
 }
 
 pub(crate) fn named_resources(document: &str) -> Vec<String> {

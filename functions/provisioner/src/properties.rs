@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::str::FromStr;
 
-use sagemaker_external::name::excerpt;
+use sagemaker_external::name::{IamPath, excerpt};
 use serde_json::{Map, Value};
 
 use crate::found::Adoption;
@@ -102,6 +102,15 @@ impl<'a> Properties<'a> {
     pub fn parsed_list<T: FromStr<Err: Display>>(&self, key: &str) -> Result<Vec<T>, String> {
         let parse = |item: String| item.parse().map_err(|error| format!("{key}: {error}"));
         self.list(key)?.into_iter().map(parse).collect()
+    }
+
+    /// `Path`, which must lie where the provisioner may act.
+    pub fn path(&self, defaults: &Defaults) -> Result<IamPath, String> {
+        let path: IamPath = self.parsed("Path")?.unwrap_or_else(|| defaults.path.clone());
+        if path.as_str().starts_with(defaults.path.as_str()) {
+            return Ok(path);
+        }
+        Err(format!("Path: \"{path}\" must lie below {}, where this provisioner may act", defaults.path))
     }
 
     /// Whether, and where, something that exists may be taken over.

@@ -45,6 +45,10 @@ impl fmt::Debug for ResponseUrl {
     }
 }
 
+/// What the names of AWS's own hosts end in, partition by partition.
+const SUFFIXES: [&str; 6] =
+    [".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".c2s.ic.gov", ".sc2s.sgov.gov", ".cloud.adc-e.uk"];
+
 /// `cloudformation-custom-resource-response-useast1.s3[-…][.…].amazonaws.com[.cn]`.
 fn is_bucket(host: &str, region: &Region) -> bool {
     let compact: String = region.as_str().split('-').collect();
@@ -52,7 +56,7 @@ fn is_bucket(host: &str, region: &Region) -> bool {
         .strip_prefix("cloudformation-custom-resource-response-")
         .and_then(|rest| rest.strip_prefix(compact.as_str()))
         .and_then(|rest| rest.strip_prefix('.'))
-        .and_then(|rest| rest.strip_suffix(".amazonaws.com").or_else(|| rest.strip_suffix(".amazonaws.com.cn")));
+        .and_then(|rest| SUFFIXES.iter().find_map(|suffix| rest.strip_suffix(suffix)));
     let label = |l: &str| !l.is_empty() && l.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     service.is_some_and(|s| {
         let first = s.split('.').next().unwrap_or_default();

@@ -176,7 +176,7 @@ impl RoleSpec {
         let p = Properties::read(properties, &KNOWN)?;
         let place = RolePlace {
             account: home.account.clone(),
-            path: p.parsed("Path")?.unwrap_or_else(|| defaults.path.clone()),
+            path: p.path(defaults)?,
             name: p.parsed_or("RoleName", ROLE_NAME)?,
             policy_name: p.parsed_or("PolicyName", POLICY_NAME)?,
             tags: p.tag_keys("Tags"),

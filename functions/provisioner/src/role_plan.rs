@@ -232,9 +232,6 @@ fn rights(
                     steps.push(Step::UntagPolicy { policy: arn.clone(), keys: untag });
                 }
                 if !same(&policy.document, &document) {
-                    // The role before a replacement must not gain by the new rights.
-                    let kin = policy.roles.iter().filter(|name| state.kin.contains(*name));
-                    steps.extend(kin.map(|name| Step::Detach { role: name.clone(), policy: arn.to_string() }));
                     steps.extend(oldest_version(arn, policy));
                     steps.push(Step::PutPolicy { policy: arn.clone(), document });
                 }

@@ -100,12 +100,14 @@ fn remove(
         let profiles = role.instance_profiles.join(", ");
         return Err(format!("role {name} is in instance profiles ({profiles}); take it out of them first"));
     }
-    // Strangers' first: where the provisioner may not detach one, all the rest is still whole.
-    let (ours, foreign): (Vec<&String>, Vec<&String>) =
-        role.attached.iter().partition(|arn| is_ours(arn, owner, state));
-    let detach = foreign.into_iter().chain(ours);
+    let foreign: Vec<&str> =
+        role.attached.iter().filter(|arn| !is_ours(arn, owner, state)).map(String::as_str).collect();
+    if !foreign.is_empty() {
+        let foreign = foreign.join(", ");
+        return Err(format!("others attached policies to role {name} ({foreign}); detach them first"));
+    }
     let mut steps: Vec<Step> =
-        detach.map(|policy| Step::Detach { role: name.to_string(), policy: policy.clone() }).collect();
+        role.attached.iter().map(|policy| Step::Detach { role: name.to_string(), policy: policy.clone() }).collect();
     steps.extend(policies.iter().flat_map(|policy| policy.go(place)));
     steps.extend(
         role.inline.iter().map(|policy| Step::DeleteInlinePolicy { role: name.clone(), policy: policy.clone() }),

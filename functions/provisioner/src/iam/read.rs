@@ -1,6 +1,7 @@
 //! What IAM holds around one role or one group; every list read to its end (U35).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, SystemTime};
 
 use aws_sdk_iam::error::SdkError;
 use aws_sdk_iam::types::Tag;
@@ -10,12 +11,16 @@ use percent_encoding::percent_decode_str;
 use sagemaker_external::arn::PolicyArn;
 use sagemaker_external::failure::{Failure, Kind};
 
-use super::{Iam, failure, unreadable};
+use super::{Iam, SETTLE, failure, unreadable};
 use crate::group::{Group, GroupPlace};
 use crate::owner::Owner;
 use crate::role::RolePlace;
 use crate::role_plan::{Policy, Role, RoleState};
-use crate::step::Tags;
+use crate::step::{Step, Tags};
+
+/// CloudFormation's longest ServiceTimeout: a group made before that is not of a
+/// Create that still goes on.
+const LONGEST_CREATE: Duration = Duration::from_secs(3_600);
 
 impl Iam {
     /// Everything around one role: itself, the policies under our names and those
@@ -41,11 +46,17 @@ impl Iam {
             policies.extend(self.numbered(&place).await?);
         }
         // A role at another path is nobody's business here, and may not be read further.
+        let mut lost = None;
         if let Some(role) = role.as_mut().filter(|role| role.arn == here.role_arn()) {
             let name = place.name.as_str();
             let (attached, inline, profiles) =
                 tokio::join!(self.attached(name), self.inline(name), self.profiles(name));
-            (role.attached, role.inline, role.instance_profiles) = (attached?, inline?, profiles?);
+            match (attached, inline, profiles) {
+                (Ok(attached), Ok(inline), Ok(profiles)) => {
+                    (role.attached, role.inline, role.instance_profiles) = (attached, inline, profiles);
+                }
+                (Err(failure), _, _) | (_, Err(failure), _) | (_, _, Err(failure)) => lost = Some(failure),
+            }
             for arn in role.attached.iter().filter_map(|arn| arn.parse::<PolicyArn>().ok()) {
                 if arn.account == place.account
                     && !policies.contains_key(&arn)
@@ -53,6 +64,13 @@ impl Iam {
                 {
                     policies.insert(arn, policy);
                 }
+            }
+        }
+        // Gone between two reads: as if it had not been there at the first.
+        if let Some(failure) = lost {
+            match self.role(place.name.as_str()).await? {
+                None => role = None,
+                Some(_) => return Err(failure),
             }
         }
         let mut kin = BTreeSet::new();
@@ -65,6 +83,22 @@ impl Iam {
         Ok(RoleState { role, policies, kin })
     }
 
+    /// Whether the role or group that a step acts on is not there; by the two look-ups
+    /// that need no path.
+    pub(super) async fn is_gone(&self, step: &Step) -> bool {
+        match step {
+            Step::Detach { role, .. } => matches!(self.role(role).await, Ok(None)),
+            Step::DeleteInlinePolicy { role, .. }
+            | Step::DeleteRole { role }
+            | Step::UntagRole { role, .. }
+            | Step::DeleteBoundary { role } => matches!(self.role(role.as_str()).await, Ok(None)),
+            Step::DeleteGroupPolicy { group, .. } | Step::RemoveUser { group, .. } | Step::DeleteGroup { group } => {
+                matches!(self.group(group.as_str()).await, Ok(None))
+            }
+            _ => false,
+        }
+    }
+
     pub async fn group_state(&self, place: &GroupPlace) -> Result<Option<Group>, Failure> {
         let name = place.name.as_str();
         let Some(mut group) = self.group(name).await? else { return Ok(None) };
@@ -75,20 +109,27 @@ impl Iam {
 
     /// The role alone: what is attached to it and in it is not read.
     pub async fn role(&self, name: &str) -> Result<Option<Role>, Failure> {
-        let Some(answer) = found(self.client.get_role().role_name(name).send().await)? else { return Ok(None) };
-        let Some(role) = answer.role else { return Ok(None) };
-        let Ok(arn) = role.arn.parse() else { return Err(unreadable("GetRole")) };
-        Ok(Some(Role {
-            arn,
-            id: role.role_id,
-            trust: decoded(role.assume_role_policy_document.as_deref()),
-            max_session: role.max_session_duration.unwrap_or(3_600),
-            boundary: role.permissions_boundary.and_then(|boundary| boundary.permissions_boundary_arn),
-            tags: own_tags(role.tags.unwrap_or_default()),
-            attached: BTreeSet::new(),
-            inline: Vec::new(),
-            instance_profiles: Vec::new(),
-        }))
+        let mut waits = SETTLE.iter();
+        loop {
+            let Some(answer) = found(self.client.get_role().role_name(name).send().await)? else { return Ok(None) };
+            let Some(role) = answer.role else { return Ok(None) };
+            if let Ok(arn) = role.arn.parse() {
+                return Ok(Some(Role {
+                    arn,
+                    id: role.role_id,
+                    trust: decoded(role.assume_role_policy_document.as_deref()),
+                    max_session: role.max_session_duration.unwrap_or(3_600),
+                    boundary: role.permissions_boundary.and_then(|boundary| boundary.permissions_boundary_arn),
+                    tags: own_tags(role.tags.unwrap_or_default()),
+                    attached: BTreeSet::new(),
+                    inline: Vec::new(),
+                    instance_profiles: Vec::new(),
+                }));
+            }
+            // For a moment after its creation a role's ARN may be its id (U17).
+            let Some(wait) = waits.next() else { return Err(unreadable("GetRole")) };
+            tokio::time::sleep(*wait).await;
+        }
     }
 
     /// Policies `NAME`, `NAME-2`, … up to the first that is not there.
@@ -186,6 +227,8 @@ impl Iam {
         let mut read: Option<Group> = None;
         while let Some(page) = pages.next().await {
             let Some(page) = found(page)? else { return Ok(None) };
+            let made = page.group.as_ref().and_then(|group| SystemTime::try_from(group.create_date).ok());
+            let is_new = made.and_then(|made| made.elapsed().ok()).is_none_or(|age| age < LONGEST_CREATE);
             let Some(Ok(arn)) = page.group.map(|group| group.arn.parse()) else { return Err(unreadable("GetGroup")) };
             let users = page.users.into_iter().map(|user| user.user_name);
             let group = read.get_or_insert_with(|| Group {
@@ -193,6 +236,7 @@ impl Iam {
                 users: BTreeSet::new(),
                 inline: BTreeMap::new(),
                 attached: BTreeSet::new(),
+                is_new,
             });
             group.users.extend(users);
         }

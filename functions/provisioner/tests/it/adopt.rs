@@ -87,7 +87,7 @@ fn held(stage: &Stage) -> Held {
 
 /// The marks with what was found first, the boundary before anything else; and what
 /// changes is in the log before it is changed.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_role_made_by_hand_is_taken_over() {
     let stage = all();
     log::start();
@@ -119,7 +119,7 @@ async fn a_role_made_by_hand_is_taken_over() {
 
 /// Given back as it was found, also after later Updates, and after Creates that were
 /// repeated or rolled back.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_delete_gives_back_what_was_found() {
     let stage = all();
     let before = held(&stage);
@@ -142,7 +142,7 @@ async fn a_delete_gives_back_what_was_found() {
 }
 
 /// `OnDelete: Remove`: as if it had been made here.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn on_delete_remove_removes_what_was_adopted() {
     let stage = all();
     let all = |properties| with(adopting(properties), json!({"OnDelete": "Remove"}));
@@ -157,7 +157,7 @@ async fn on_delete_remove_removes_what_was_adopted() {
 
 /// Without Adopt, or with an ARN that the provisioner's stack does not name: said, and
 /// nothing changed.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_may_not_be_adopted_is_left_alone() {
     for (stage, properties, says) in [
         (all(), role(), "was not made by this resource"),
@@ -178,7 +178,7 @@ async fn what_may_not_be_adopted_is_left_alone() {
 
 /// Below the path too: a role without the boundary can be given back only where the
 /// boundary can be taken off.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_role_without_the_boundary_must_be_named() {
     let arn = "arn:aws:iam::111122223333:role/sagemaker-external/SageMakerExternal";
     for (named, boundary, adopted) in [("", None, false), (arn, None, true), ("", Some(BOUNDARY), true)] {
@@ -203,7 +203,7 @@ async fn a_role_without_the_boundary_must_be_named() {
 }
 
 /// What another resource owns is nobody's to adopt.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_owned_entity_is_not_adopted() {
     let stage = Stage::new();
     stage.created(&create(&role())).await;
@@ -217,7 +217,7 @@ async fn an_owned_entity_is_not_adopted() {
 }
 
 /// A tag that stands on the found role is not overwritten: it could not be given back.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_found_tag_is_not_overwritten() {
     let stage = all();
     let (reason, _) =
@@ -227,7 +227,7 @@ async fn a_found_tag_is_not_overwritten() {
 }
 
 /// Adopt makes what is not there, and that is deleted with the stack.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn adopt_makes_what_is_missing() {
     let stage = Stage::new();
     for properties in [adopting(role()), adopting(group())] {

@@ -16,7 +16,7 @@ use crate::log;
 use crate::stage::{ACCOUNT, Bucket, FUNCTION, ROLE_ARN, Stage, create, delete, group, role, update, with};
 
 /// C26: a panic in the middle is answered, with an id that a Delete can use.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn c26_a_panic_is_answered() {
     let stage = Stage::new();
     stage.iam.fault("CreatePolicy", Fault::Panics);
@@ -77,7 +77,7 @@ async fn c06_c10_every_failure_has_a_reason_and_an_id() {
 }
 
 /// C41: the id says side, account, path and name, and is the same each time.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn c41_ids_are_derived_and_tell_the_sides_apart() {
     let stage = Stage::new();
     let named = |properties: Value, key: &str| with(properties, json!({"Path": "/sagemaker-external/p/", key: "Same"}));
@@ -119,7 +119,7 @@ async fn c25_an_answer_that_nobody_takes_is_the_end() {
 
 /// C36: an unknown request is answered; C43 and S13: one without a usable URL is not,
 /// and neither makes a call.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn c36_unknown_requests_make_no_call() {
     let stage = Stage::new();
     for change in
@@ -143,7 +143,7 @@ async fn c36_unknown_requests_make_no_call() {
 }
 
 /// C35 with a broken function: settings that cannot be read are told, and block no Delete.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn c35_broken_settings_are_told_and_block_no_delete() {
     let stage = Stage::with(Settings::read(|name| (name == "IAM_PATH").then(|| "no-slashes".to_owned())));
     let (reason, _) = stage.fail(&create(&role())).await;
@@ -266,7 +266,7 @@ fn c05_data_fits_or_fails() {
 }
 
 /// The bucket is asked through a connector of its own, so that its type is not the SDK's.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn c28_a_first_success_is_the_only_put() {
     let bucket = Bucket::default();
     let connector = SharedHttpConnector::new(bucket.clone());

@@ -6,7 +6,7 @@ use crate::iam::{Fault, Policy, json as document};
 use crate::stage::{ACCOUNT, BOUNDARY, CHILD, POLICY_ARN, ROLE_ARN, STACK, Stage, create, delete, role, with, writes};
 
 /// C01, C14, C33, C41: the recipe's role, answered with ids and flat attributes.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn c01_c33_create_makes_the_recipe_and_answers_it() {
     let stage = Stage::new();
     let answer = stage.succeed(&create(&role())).await;
@@ -30,7 +30,7 @@ async fn c01_c33_create_makes_the_recipe_and_answers_it() {
 }
 
 /// U37: the boundary with the role, then the policy, then the attachment; and C32.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn u37_order_on_create() {
     let stage = Stage::new();
     let answer = stage.succeed(&create(&role())).await;
@@ -46,7 +46,7 @@ async fn u37_order_on_create() {
 }
 
 /// C34: every property is read from strings.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn c34_every_property_is_a_string_on_the_wire() {
     let stage = Stage::new();
     let properties = with(
@@ -85,7 +85,7 @@ async fn c34_every_property_is_a_string_on_the_wire() {
 
 /// Bad input: one sentence that names property, value and rule, the marker id (C08),
 /// and no call at all.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn c08_bad_properties_fail_before_any_call() {
     let stage = Stage::new();
     for (change, wanted) in [
@@ -127,7 +127,7 @@ fn many_principals() -> Vec<String> {
 }
 
 /// C22, U01: the same event again, or an own earlier attempt: same end, no write.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn c22_u01_a_second_delivery_changes_nothing() {
     let stage = Stage::new();
     let first = stage.succeed(&create(&role())).await;
@@ -138,7 +138,7 @@ async fn c22_u01_a_second_delivery_changes_nothing() {
 }
 
 /// U01, C12: an attempt that was cut off after its first write is completed.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn u01_a_half_made_role_of_ours_is_completed() {
     let stage = Stage::new();
     stage.iam.fault("CreatePolicy", Fault::Refused(400, "Throttling", "Rate exceeded"));
@@ -154,7 +154,7 @@ async fn u01_a_half_made_role_of_ours_is_completed() {
 }
 
 /// C12: a Create that failed half-way, and its rollback, leave nothing.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn c12_rollback_of_a_partial_create_leaves_nothing() {
     for action in ["CreateRole", "CreatePolicy", "AttachRolePolicy"] {
         let stage = Stage::new();
@@ -172,7 +172,7 @@ async fn c12_rollback_of_a_partial_create_leaves_nothing() {
 }
 
 /// Refused for want of permission: the reason says what the provisioner may do.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn c08_a_refused_create_says_what_is_allowed() {
     let stage = Stage::new();
     stage.iam.fault("CreateRole", Fault::Refused(403, "AccessDenied", "not authorized"));
@@ -185,7 +185,7 @@ async fn c08_a_refused_create_says_what_is_allowed() {
 }
 
 /// U23 in small: the write took effect, its answer was lost; the re-read finds it.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn u01_a_lost_answer_is_no_failure() {
     for action in ["CreateRole", "CreatePolicy", "AttachRolePolicy"] {
         let stage = Stage::new();
@@ -198,7 +198,7 @@ async fn u01_a_lost_answer_is_no_failure() {
 }
 
 /// U02, C13: a role of somebody else stays as it is, through Create and rollback.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn u02_c13_a_strangers_role_is_left_alone() {
     let stage = Stage::new();
     stage.created(&create(&with(role(), json!({"Tags": [{"Key": "theirs", "Value": "yes"}]})))).await;
@@ -220,7 +220,7 @@ async fn u02_c13_a_strangers_role_is_left_alone() {
 
 /// U02: a role made by hand from the recipe, at path `/`, outside the provisioner's fence:
 /// said so, and nothing more of it is read than that it is there.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn u02_a_role_made_by_hand_is_named() {
     let stage = Stage::new();
     stage.created(&create(&role())).await;
@@ -242,7 +242,7 @@ async fn u02_a_role_made_by_hand_is_named() {
 }
 
 /// U03: names that differ in case only are one name to IAM.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn u03_case_is_no_difference() {
     let stage = Stage::new();
     stage.created(&create(&with(role(), json!({"RoleName": "r"})))).await;
@@ -254,7 +254,7 @@ async fn u03_case_is_no_difference() {
 }
 
 /// U04: the policy's name is taken, at our path or at another.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn u04_a_taken_policy_name_fails_and_leaves_the_policy() {
     for path in ["/sagemaker-external/", "/"] {
         let stage = Stage::new();
@@ -279,7 +279,7 @@ async fn u04_a_taken_policy_name_fails_and_leaves_the_policy() {
 }
 
 /// C40: two resources of one stack do not see each other.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn c40_two_resources_side_by_side() {
     let stage = Stage::new();
     let second = with(role(), json!({"RoleName": "Second", "PolicyName": "SecondPolicy"}));
@@ -292,7 +292,7 @@ async fn c40_two_resources_side_by_side() {
 }
 
 /// U25: a grant past one policy is spread, past ten it is refused before any write.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn u25_large_grants_are_split_or_refused() {
     let stage = Stage::new();
     let names = |count: u32| -> Vec<String> {

@@ -7,7 +7,7 @@ use crate::log;
 use crate::stage::{GROUP_ARN, ROLE_ARN, Stage, create, delete, group, role, update, with, writes};
 
 /// A Create plans, writes nothing, and its Delete touches nothing.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_dry_create_writes_nothing() {
     let stage = Stage::new();
     log::start();
@@ -36,7 +36,7 @@ async fn a_dry_create_writes_nothing() {
 }
 
 /// An Update keeps the id, whatever it plans, and leaves everything as it is.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_dry_update_writes_nothing_and_keeps_the_id() {
     let stage = Stage::new();
     stage.iam.world().users.insert("alice".to_owned());
@@ -68,7 +68,7 @@ fn held(stage: &Stage) -> String {
 }
 
 /// What a real run would refuse, a dry one refuses.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_dry_run_refuses_what_a_real_one_would() {
     let stage = Stage::new();
     stage.created(&create(&role())).await;

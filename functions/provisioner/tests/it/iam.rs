@@ -1,9 +1,14 @@
 //! A stand-in for IAM behind the real SDK client: strict where the public
-//! emulators are lenient (names that differ in case, conflicts on deletion, five
-//! versions, pages of two), and it counts every call.
+//! emulators are lenient (names, paths and documents; names that differ in case;
+//! conflicts on deletion; quotas; pages of two; copies that lag), and it counts
+//! every call.
 
+mod documents;
 mod groups;
+mod lag;
 mod policies;
+mod roles;
+mod rules;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -16,7 +21,8 @@ use aws_smithy_types::retry::RetryConfig;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use tokio::sync::Notify;
 
-use crate::wire::{Fields, error_xml, list_xml, result_xml, tags_xml, text_xml};
+pub use self::lag::Lag;
+use crate::wire::{Fields, error_xml, list_xml, result_xml};
 
 /// Small enough that every list in the tests is paged.
 const PAGE: usize = 2;
@@ -30,6 +36,7 @@ pub struct Iam {
 
 #[derive(Debug, Default, Clone)]
 pub struct World {
+    pub partition: String,
     pub account: String,
     /// By lower-cased name: IAM's names differ in more than case.
     pub roles: BTreeMap<String, Role>,
@@ -42,8 +49,37 @@ pub struct World {
     /// What goes wrong with the call of this number, counted from 0 by `seen`.
     pub fault_at: Option<(usize, Fault)>,
     pub seen: usize,
+    /// The last request's URI and its Authorization.
+    pub last_request: (String, String),
+    pub quotas: Quotas,
+    /// Whether a permissions boundary must be a policy that is there.
+    pub boundary_must_exist: bool,
+    /// Principals that no trust may name, and for how many tries.
+    pub unknown_principals: BTreeMap<String, usize>,
+    /// How far the copies are behind what is made from now on.
+    pub lag: Lag,
+    young: BTreeMap<String, Lag>,
     made: u32,
 }
+
+/// IAM's default quotas of an account.
+#[derive(Debug, Clone)]
+pub struct Quotas {
+    pub roles: usize,
+    pub policies: usize,
+    pub groups: usize,
+    /// Managed policies of one role.
+    pub attached: usize,
+    pub groups_per_user: usize,
+}
+
+impl Default for Quotas {
+    fn default() -> Self {
+        Self { roles: 1_000, policies: 1_500, groups: 300, attached: 10, groups_per_user: 10 }
+    }
+}
+
+pub type Tags = BTreeMap<String, String>;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Role {
@@ -88,20 +124,25 @@ pub enum Fault {
     Refused(u16, &'static str, &'static str),
     /// Took effect, and the answer was lost: 500.
     Lost,
-    /// Never answered.
+    /// Never answered, and without effect, or with it.
     Hangs,
+    HangsAfter,
     /// The process ends at this call, before or after it took effect.
-    Killed { after: bool },
+    Killed {
+        after: bool,
+    },
     /// The SDK itself panics.
     Panics,
 }
 
-type Answer = Result<String, (u16, &'static str, String)>;
+/// Status, code and message.
+type Refusal = (u16, &'static str, String);
+type Answer = Result<String, Refusal>;
 
 impl Iam {
     pub fn new(account: &str) -> Self {
         let iam = Self::default();
-        iam.world().account = account.to_owned();
+        (iam.world().partition, iam.world().account) = ("aws".to_owned(), account.to_owned());
         iam
     }
 
@@ -116,12 +157,16 @@ impl Iam {
 
     /// A real SDK client whose HTTP ends here; without the SDK's own retries.
     pub fn client(&self) -> aws_sdk_iam::Client {
+        self.client_with(RetryConfig::disabled())
+    }
+
+    pub fn client_with(&self, retries: RetryConfig) -> aws_sdk_iam::Client {
         let connector = SharedHttpConnector::new(self.clone());
         let config = aws_sdk_iam::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new("us-east-1"))
             .credentials_provider(Credentials::new("AKIDEXAMPLE", "secret", None, None, "test"))
-            .retry_config(RetryConfig::disabled())
+            .retry_config(retries)
             .http_client(http_client_fn(move |_, _| connector.clone()));
         aws_sdk_iam::Client::from_conf(config.build())
     }
@@ -137,6 +182,8 @@ impl HttpConnector for Iam {
         let fields = Fields::read(request.body().bytes().unwrap_or_default());
         let mut world = self.world();
         let action = fields.get("Action").to_owned();
+        let authorization = request.headers().get("authorization").unwrap_or_default();
+        world.last_request = (request.uri().to_owned(), authorization.to_owned());
         let number = world.seen;
         world.seen += 1;
         let planned = world.fault_at.take_if(|(at, _)| *at == number).map(|(_, fault)| fault);
@@ -150,7 +197,13 @@ impl HttpConnector for Iam {
                 self.killed.notify_one();
                 return HttpConnectorFuture::new(std::future::pending());
             }
-            Some(Fault::Hangs) => return HttpConnectorFuture::new(std::future::pending()),
+            Some(hangs @ (Fault::Hangs | Fault::HangsAfter)) => {
+                if matches!(hangs, Fault::HangsAfter) {
+                    _ = world.act(&fields);
+                }
+                world.record(&fields, Err((0, "Hangs", String::new())));
+                return HttpConnectorFuture::new(std::future::pending());
+            }
             Some(Fault::Panics) => {
                 drop(world);
                 panic!("a panic whose message holds secret-canary");
@@ -192,51 +245,25 @@ impl World {
     }
 
     fn act(&mut self, f: &Fields) -> Answer {
+        rules::check(f)?;
+        self.lagging(f)?;
         match f.get("Action") {
-            "GetRole" => self.role(f).map(|role| self.role_xml(role)),
+            "GetRole" => self.get_role(f),
             "CreateRole" => self.create_role(f),
-            "UpdateAssumeRolePolicy" => {
-                self.role_mut(f).map(|role| role.trust = f.get("PolicyDocument").to_owned()).map(done)
-            }
+            "UpdateAssumeRolePolicy" => self.put_trust(f),
             "UpdateRole" => {
                 self.role_mut(f).map(|role| role.max_session = f.get("MaxSessionDuration").to_owned()).map(done)
             }
-            "PutRolePermissionsBoundary" => {
-                self.role_mut(f).map(|role| role.boundary = Some(f.get("PermissionsBoundary").to_owned())).map(done)
-            }
+            "PutRolePermissionsBoundary" => self.put_boundary(f),
             "DeleteRolePermissionsBoundary" => self.role_mut(f).map(|role| role.boundary = None).map(done),
-            "TagRole" => self.role_mut(f).map(|role| role.tags.extend(f.tags())).map(done),
-            "UntagRole" => {
-                self.role_mut(f).map(|role| role.tags.retain(|key, _| !f.list("TagKeys").contains(key))).map(done)
-            }
-            "ListAttachedRolePolicies" => {
-                let items = self.role(f)?.attached.iter().map(|arn| {
-                    format!(
-                        "<PolicyName>{}</PolicyName><PolicyArn>{arn}</PolicyArn>",
-                        arn.rsplit('/').next().unwrap_or_default()
-                    )
-                });
-                Ok(list_xml("AttachedPolicies", items.collect(), f, PAGE))
-            }
+            "TagRole" => self.tag_role(f),
+            "UntagRole" => self.untag_role(f),
+            "ListAttachedRolePolicies" => self.list_attached(f),
             "ListRolePolicies" => Ok(list_xml("PolicyNames", self.role(f)?.inline.keys().cloned().collect(), f, PAGE)),
-            "ListInstanceProfilesForRole" => {
-                let items = self.role(f)?.profiles.iter().map(|name| {
-                    let arn = format!("arn:aws:iam::{}:instance-profile/{name}", self.account);
-                    format!(
-                        "<InstanceProfileName>{name}</InstanceProfileName><Path>/</Path><InstanceProfileId>AIPAX</InstanceProfileId><Arn>{arn}</Arn><CreateDate>2026-01-01T00:00:00Z</CreateDate><Roles/>"
-                    )
-                });
-                Ok(list_xml("InstanceProfiles", items.collect(), f, PAGE))
-            }
-            "DeleteRolePolicy" => {
-                let gone = self.role_mut(f)?.inline.remove(f.get("PolicyName"));
-                gone.map(|_| String::new()).ok_or_else(|| missing("policy"))
-            }
+            "ListInstanceProfilesForRole" => self.list_profiles(f),
+            "DeleteRolePolicy" => self.delete_role_policy(f),
             "AttachRolePolicy" => self.attach(f),
-            "DetachRolePolicy" => {
-                let gone = self.role_mut(f)?.attached.remove(f.get("PolicyArn"));
-                gone.then(String::new).ok_or_else(|| missing("policy"))
-            }
+            "DetachRolePolicy" => self.detach(f),
             "DeleteRole" => self.delete_role(f),
             "CreatePolicy" => self.create_policy(f),
             "GetPolicy" => self.policy(f).map(|policy| self.policy_xml(policy)),
@@ -245,10 +272,8 @@ impl World {
             "CreatePolicyVersion" => self.create_policy_version(f),
             "SetDefaultPolicyVersion" => self.set_default_version(f),
             "DeletePolicyVersion" => self.delete_policy_version(f),
-            "TagPolicy" => self.policy_mut(f).map(|policy| policy.tags.extend(f.tags())).map(done),
-            "UntagPolicy" => {
-                self.policy_mut(f).map(|p| p.tags.retain(|key, _| !f.list("TagKeys").contains(key))).map(done)
-            }
+            "TagPolicy" => self.tag_policy(f),
+            "UntagPolicy" => self.untag_policy(f),
             "ListEntitiesForPolicy" => self.list_entities(f),
             "DeletePolicy" => self.delete_policy(f),
             "CreateGroup" => self.create_group(f),
@@ -256,40 +281,12 @@ impl World {
             "ListGroupPolicies" => {
                 Ok(list_xml("PolicyNames", self.group(f)?.inline.keys().cloned().collect(), f, PAGE))
             }
-            "GetGroupPolicy" => {
-                let group = self.group(f)?;
-                let name = f.get("PolicyName");
-                let document = group.inline.get(name).ok_or_else(|| missing("policy"))?;
-                Ok(text_xml("GroupName", &group.name)
-                    + &text_xml("PolicyName", name)
-                    + &text_xml("PolicyDocument", &encoded(document)))
-            }
-            "ListAttachedGroupPolicies" => {
-                let items = self
-                    .group(f)?
-                    .attached
-                    .iter()
-                    .map(|arn| format!("<PolicyName>x</PolicyName><PolicyArn>{arn}</PolicyArn>"));
-                Ok(list_xml("AttachedPolicies", items.collect(), f, PAGE))
-            }
-            "PutGroupPolicy" => {
-                let (name, document) = (f.get("PolicyName").to_owned(), f.get("PolicyDocument").to_owned());
-                self.group_mut(f).map(|group| _ = group.inline.insert(name, document)).map(done)
-            }
-            "DeleteGroupPolicy" => {
-                let gone = self.group_mut(f)?.inline.remove(f.get("PolicyName"));
-                gone.map(|_| String::new()).ok_or_else(|| missing("policy"))
-            }
-            "AddUserToGroup" => {
-                if !self.users.contains(f.get("UserName")) {
-                    return Err(missing("user"));
-                }
-                self.group_mut(f).map(|group| _ = group.users.insert(f.get("UserName").to_owned())).map(done)
-            }
-            "RemoveUserFromGroup" => {
-                let gone = self.group_mut(f)?.users.remove(f.get("UserName"));
-                gone.then(String::new).ok_or_else(|| missing("user"))
-            }
+            "GetGroupPolicy" => self.get_group_policy(f),
+            "ListAttachedGroupPolicies" => self.list_group_attached(f),
+            "PutGroupPolicy" => self.put_group_policy(f),
+            "DeleteGroupPolicy" => self.delete_group_policy(f),
+            "AddUserToGroup" => self.add_user(f),
+            "RemoveUserFromGroup" => self.remove_user(f),
             "DeleteGroup" => self.delete_group(f),
             other => panic!("the stand-in does not know {other}"),
         }
@@ -301,82 +298,7 @@ impl World {
     }
 
     fn arn(&self, kind: &str, path: &str, name: &str) -> String {
-        format!("arn:aws:iam::{}:{kind}{path}{name}", self.account)
-    }
-
-    fn role(&self, f: &Fields) -> Result<&Role, (u16, &'static str, String)> {
-        self.roles.get(&f.get("RoleName").to_lowercase()).ok_or_else(|| missing("role"))
-    }
-
-    fn role_mut(&mut self, f: &Fields) -> Result<&mut Role, (u16, &'static str, String)> {
-        self.roles.get_mut(&f.get("RoleName").to_lowercase()).ok_or_else(|| missing("role"))
-    }
-
-    fn create_role(&mut self, f: &Fields) -> Answer {
-        let name = f.get("RoleName");
-        if self.roles.contains_key(&name.to_lowercase()) {
-            return Err((409, "EntityAlreadyExists", format!("Role with name {name} already exists.")));
-        }
-        let role = Role {
-            name: name.to_owned(),
-            path: f.get("Path").to_owned(),
-            id: self.new_id("AROA"),
-            trust: f.get("AssumeRolePolicyDocument").to_owned(),
-            max_session: f.get("MaxSessionDuration").to_owned(),
-            boundary: Some(f.get("PermissionsBoundary").to_owned()).filter(|text| !text.is_empty()),
-            tags: f.tags(),
-            attached: BTreeSet::new(),
-            inline: BTreeMap::new(),
-            profiles: Vec::new(),
-        };
-        let xml = self.role_xml(&role);
-        self.roles.insert(name.to_lowercase(), role);
-        Ok(xml)
-    }
-
-    fn role_xml(&self, role: &Role) -> String {
-        let boundary = role.boundary.as_ref().map(|arn| {
-            format!("<PermissionsBoundary><PermissionsBoundaryType>Policy</PermissionsBoundaryType><PermissionsBoundaryArn>{arn}</PermissionsBoundaryArn></PermissionsBoundary>")
-        });
-        format!(
-            "<Role>{}{}{}{}{}{}<CreateDate>2026-01-01T00:00:00Z</CreateDate>{}{}</Role>",
-            text_xml("RoleName", &role.name),
-            text_xml("Path", &role.path),
-            text_xml("RoleId", &role.id),
-            text_xml("Arn", &self.arn("role", &role.path, &role.name)),
-            text_xml("AssumeRolePolicyDocument", &encoded(&role.trust)),
-            text_xml("MaxSessionDuration", &role.max_session),
-            boundary.unwrap_or_default(),
-            tags_xml(&role.tags),
-        )
-    }
-
-    fn attach(&mut self, f: &Fields) -> Answer {
-        let arn = f.get("PolicyArn").to_owned();
-        let known = arn.starts_with("arn:aws:iam::aws:") || self.policy(f).is_ok();
-        if !known {
-            return Err((404, "NoSuchEntity", format!("Policy {arn} does not exist or is not attachable.")));
-        }
-        self.role_mut(f).map(|role| _ = role.attached.insert(arn)).map(done)
-    }
-
-    fn delete_role(&mut self, f: &Fields) -> Answer {
-        let role = self.role(f)?;
-        if !role.attached.is_empty() {
-            return Err((409, "DeleteConflict", "Cannot delete entity, must detach all policies first.".to_owned()));
-        }
-        if !role.inline.is_empty() {
-            return Err((409, "DeleteConflict", "Cannot delete entity, must delete policies first.".to_owned()));
-        }
-        if !role.profiles.is_empty() {
-            return Err((
-                409,
-                "DeleteConflict",
-                "Cannot delete entity, must remove roles from instance profile first.".to_owned(),
-            ));
-        }
-        self.roles.remove(&f.get("RoleName").to_lowercase());
-        Ok(String::new())
+        format!("arn:{}:iam::{}:{kind}{path}{name}", self.partition, self.account)
     }
 }
 
@@ -384,7 +306,7 @@ fn done((): ()) -> String {
     String::new()
 }
 
-fn missing(what: &str) -> (u16, &'static str, String) {
+fn missing(what: &str) -> Refusal {
     (404, "NoSuchEntity", format!("The {what} cannot be found."))
 }
 

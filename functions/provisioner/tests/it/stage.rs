@@ -1,11 +1,13 @@
 //! CloudFormation's side of the tests: events sent, answers received.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::retry::RetryConfig;
 use provisioner::handler::{Invocation, Provisioner, Settings};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
@@ -24,16 +26,30 @@ pub const GROUP_ARN: &str = "arn:aws:iam::111122223333:group/sagemaker-external/
 pub const URL: &str =
     "https://cloudformation-custom-resource-response-useast1.s3.amazonaws.com/key?X-Amz-Signature=url-canary";
 
+/// What Lambda gives one event.
+pub const TIMEOUT: Duration = Duration::from_secs(120);
+
 /// The bucket behind the ResponseURL: takes answers, or does what the next status says.
 #[derive(Debug, Clone, Default)]
 pub struct Bucket {
     pub taken: Arc<Mutex<Vec<HttpRequest>>>,
     pub statuses: Arc<Mutex<Vec<u16>>>,
+    hangs: Arc<AtomicBool>,
+}
+
+impl Bucket {
+    /// From now on no PUT is answered.
+    pub fn hang(&self) {
+        self.hangs.store(true, Ordering::Relaxed);
+    }
 }
 
 impl HttpConnector for Bucket {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         self.taken.lock().unwrap().push(request);
+        if self.hangs.load(Ordering::Relaxed) {
+            return HttpConnectorFuture::new(std::future::pending());
+        }
         let mut statuses = self.statuses.lock().unwrap();
         let status = if statuses.is_empty() { 200 } else { statuses.remove(0) };
         let mut response = HttpResponse::new(status.try_into().unwrap(), SdkBody::empty());
@@ -55,17 +71,26 @@ impl Stage {
     }
 
     pub fn with(settings: Settings) -> Self {
+        Self::retrying(settings, RetryConfig::disabled())
+    }
+
+    /// With the SDK's own tries below ours, as in the function.
+    pub fn retrying(settings: Settings, retries: RetryConfig) -> Self {
         log::keep();
         let (iam, bucket) = (Iam::new(ACCOUNT), Bucket::default());
         let connector = SharedHttpConnector::new(bucket.clone());
-        let provisioner = Provisioner::new(provisioner::iam::Iam::new(iam.client()), connector, settings);
-        Self { iam, bucket, provisioner }
+        let client = provisioner::iam::Iam::new(iam.client_with(retries));
+        Self { provisioner: Provisioner::new(client, connector, settings), iam, bucket }
     }
 
     /// Sends an event as it is, with two minutes to go.
     pub async fn raw(&self, event: &Value) {
-        let deadline = Instant::now() + Duration::from_secs(120);
-        let invocation = Invocation { function_arn: FUNCTION.to_owned(), deadline };
+        self.raw_to(FUNCTION, event).await;
+    }
+
+    /// As the function of this ARN.
+    pub async fn raw_to(&self, function: &str, event: &Value) {
+        let invocation = Invocation { function_arn: function.to_owned(), deadline: Instant::now() + TIMEOUT };
         self.provisioner.handle(event, &invocation).await;
     }
 

@@ -129,9 +129,17 @@ async fn ends(operation: &Operation) -> Ends {
         Some(old) => stage.created(&create(old)).await,
         None => String::new(),
     };
+    // Undisturbed.
     let ideal = inhabited().await;
-    if let Some(new) = &operation.new {
-        ideal.created(&create(new)).await;
+    match (&operation.old, &operation.new) {
+        (None, Some(new)) => _ = ideal.created(&create(new)).await,
+        (Some(old), Some(new)) => {
+            let id = ideal.created(&create(old)).await;
+            if ideal.created(&update(&id, old, new)).await != id {
+                ideal.succeed(&delete(&id, old)).await;
+            }
+        }
+        _ => {}
     }
     let world = stage.iam.world().clone();
     Ends { world, id, before: held(&stage), after: held(&ideal) }

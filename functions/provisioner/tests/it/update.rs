@@ -6,7 +6,7 @@ use crate::iam::{Fault, json as document};
 use crate::stage::{POLICY_ARN, ROLE_ARN, Stage, create, role, update, with, writes};
 
 /// C14: the same identity, the same id; only the difference is written.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn c14_an_added_endpoint_is_one_new_version() {
     let stage = Stage::new();
     let id = stage.created(&create(&role())).await;
@@ -20,7 +20,7 @@ async fn c14_an_added_endpoint_is_one_new_version() {
 }
 
 /// C19, U06: nothing of substance changed, so nothing is written.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn c19_u06_an_unchanged_wish_writes_nothing() {
     let stage = Stage::new();
     let old = with(role(), json!({"EndpointNames": ["a", "b"], "Tags": [{"Key": "t", "Value": "1"}]}));
@@ -33,7 +33,7 @@ async fn c19_u06_an_unchanged_wish_writes_nothing() {
 }
 
 /// C38: what counts is what IAM holds, not what the old properties say.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn c38_drift_is_put_back_though_old_equals_new() {
     let stage = Stage::new();
     let id = stage.created(&create(&role())).await;
@@ -65,7 +65,7 @@ async fn c38_drift_is_put_back_though_old_equals_new() {
 }
 
 /// U05, U07: five versions exist: the oldest that is not the default goes first.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn u05_u07_room_is_made_for_a_sixth_version() {
     let stage = Stage::new();
     let mut old = role();
@@ -95,7 +95,7 @@ async fn u05_u07_room_is_made_for_a_sixth_version() {
 }
 
 /// U36: an attachment that exists is not made again, and making it twice is no error.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn u36_attaching_twice_is_fine() {
     let stage = Stage::new();
     let id = stage.created(&create(&role())).await;
@@ -114,7 +114,7 @@ async fn u36_attaching_twice_is_fine() {
 }
 
 /// U37: narrowing trust goes before wider permissions, widening trust after them.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn u37_order_on_update() {
     let accounts =
         |ids: &[&str], endpoint: &str| with(role(), json!({"TrustedAccountIds": ids, "EndpointNames": [endpoint]}));
@@ -145,7 +145,7 @@ async fn u37_order_on_update() {
 }
 
 /// C17: a failed Update keeps the id; C18: the rollback restores what was.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn c17_c18_a_failed_update_is_rolled_back() {
     let new = with(
         role(),
@@ -171,7 +171,7 @@ async fn c17_c18_a_failed_update_is_rolled_back() {
 }
 
 /// C17: an invalid wish changes nothing and keeps the id.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn c17_an_invalid_update_keeps_the_id_and_calls_nothing() {
     let stage = Stage::new();
     let id = stage.created(&create(&role())).await;
@@ -182,7 +182,7 @@ async fn c17_an_invalid_update_keeps_the_id_and_calls_nothing() {
 }
 
 /// Tags that the wish no longer has go; others' stay.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn tags_follow_the_wish() {
     let stage = Stage::new();
     let tagged = |key: &str| with(role(), json!({"Tags": [{"Key": key, "Value": "1"}]}));
@@ -203,7 +203,7 @@ async fn tags_follow_the_wish() {
 }
 
 /// A new PolicyName is served in place: made and attached before the old one goes.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_new_policy_name_swaps_the_policy_without_a_gap() {
     let stage = Stage::new();
     let id = stage.created(&create(&role())).await;
@@ -223,7 +223,7 @@ async fn a_new_policy_name_swaps_the_policy_without_a_gap() {
 }
 
 /// A name cannot move to another path by itself: said before anything is changed.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_new_path_needs_a_new_name() {
     let stage = Stage::new();
     let id = stage.created(&create(&role())).await;

@@ -21,11 +21,25 @@ impl Fields {
         self.0.get(key).map(String::as_str).unwrap_or_default()
     }
 
+    pub fn has(&self, key: &str) -> bool {
+        self.0.contains_key(key)
+    }
+
+    /// What is made without a path stands at the root.
+    pub fn path(&self) -> String {
+        Some(self.get("Path")).filter(|path| !path.is_empty()).unwrap_or("/").to_owned()
+    }
+
     pub fn list(&self, key: &str) -> Vec<String> {
         (1..).map_while(|n| self.0.get(&format!("{key}.member.{n}")).cloned()).collect()
     }
 
     pub fn tags(&self) -> BTreeMap<String, String> {
+        self.tag_list().into_iter().collect()
+    }
+
+    /// As sent, with whatever stands there twice.
+    pub fn tag_list(&self) -> Vec<(String, String)> {
         let member = |n: u32, part: &str| self.0.get(&format!("Tags.member.{n}.{part}")).cloned();
         (1..).map_while(|n| member(n, "Key").zip(member(n, "Value"))).collect()
     }

@@ -2,32 +2,41 @@
 
 use std::collections::BTreeMap;
 
-use super::{Answer, PAGE, Policy, World, encoded, missing};
+use super::documents::{self, quota};
+use super::{Answer, PAGE, Policy, Refusal, World, done, encoded, missing, rules};
 use crate::wire::{Fields, list_xml, tags_xml, text_xml};
 
 impl World {
-    pub(super) fn policy_key(&self, f: &Fields) -> Option<String> {
+    fn policy_key(&self, f: &Fields) -> Option<String> {
         let arn = f.get("PolicyArn");
         let found = self.policies.iter().find(|(_, policy)| self.arn("policy", &policy.path, &policy.name) == arn);
         found.map(|(key, _)| key.clone())
     }
 
-    pub(super) fn policy(&self, f: &Fields) -> Result<&Policy, (u16, &'static str, String)> {
+    pub(super) fn policy(&self, f: &Fields) -> Result<&Policy, Refusal> {
         self.policy_key(f).and_then(|key| self.policies.get(&key)).ok_or_else(|| missing("policy"))
     }
 
-    pub(super) fn policy_mut(&mut self, f: &Fields) -> Result<&mut Policy, (u16, &'static str, String)> {
+    fn policy_mut(&mut self, f: &Fields) -> Result<&mut Policy, Refusal> {
         self.policy_key(f).and_then(|key| self.policies.get_mut(&key)).ok_or_else(|| missing("policy"))
     }
 
     pub(super) fn create_policy(&mut self, f: &Fields) -> Answer {
         let name = f.get("PolicyName");
+        documents::managed(f.get("PolicyDocument"))?;
         if self.policies.contains_key(&name.to_lowercase()) {
-            return Err((409, "EntityAlreadyExists", format!("A policy called {name} already exists.")));
+            return Err((
+                409,
+                "EntityAlreadyExists",
+                format!("A policy called {name} already exists. Duplicate names are not allowed."),
+            ));
+        }
+        if self.policies.len() >= self.quotas.policies {
+            return Err(quota(&format!("PoliciesPerAccount: {}", self.quotas.policies)));
         }
         let policy = Policy {
             name: name.to_owned(),
-            path: f.get("Path").to_owned(),
+            path: f.path(),
             id: self.new_id("ANPA"),
             versions: BTreeMap::from([(1, f.get("PolicyDocument").to_owned())]),
             default: 1,
@@ -37,6 +46,7 @@ impl World {
         };
         let xml = self.policy_xml(&policy);
         self.policies.insert(name.to_lowercase(), policy);
+        self.born("policy", name);
         Ok(xml)
     }
 
@@ -53,8 +63,7 @@ impl World {
     }
 
     pub(super) fn get_policy_version(&self, f: &Fields) -> Answer {
-        let version = f.get("VersionId").trim_start_matches('v').parse().unwrap_or(0);
-        let document = self.policy(f)?.versions.get(&version).ok_or_else(|| missing("version"))?;
+        let document = self.policy(f)?.versions.get(&version(f)).ok_or_else(|| missing("version"))?;
         Ok(format!("<PolicyVersion>{}</PolicyVersion>", text_xml("Document", &encoded(document))))
     }
 
@@ -72,9 +81,11 @@ impl World {
 
     pub(super) fn create_policy_version(&mut self, f: &Fields) -> Answer {
         let document = f.get("PolicyDocument").to_owned();
+        documents::managed(&document)?;
         let policy = self.policy_mut(f)?;
         if policy.versions.len() >= 5 {
-            return Err((409, "LimitExceeded", "A managed policy can have up to 5 versions.".to_owned()));
+            let text = "A managed policy can have up to 5 versions. Before you create a new version, you must delete an existing version.";
+            return Err((409, "LimitExceeded", text.to_owned()));
         }
         policy.newest += 1;
         policy.versions.insert(policy.newest, document);
@@ -85,22 +96,29 @@ impl World {
     }
 
     pub(super) fn set_default_version(&mut self, f: &Fields) -> Answer {
-        let version = f.get("VersionId").trim_start_matches('v').parse().unwrap_or(0);
         let policy = self.policy_mut(f)?;
-        if !policy.versions.contains_key(&version) {
+        if !policy.versions.contains_key(&version(f)) {
             return Err(missing("version"));
         }
-        policy.default = version;
+        policy.default = version(f);
         Ok(String::new())
     }
 
     pub(super) fn delete_policy_version(&mut self, f: &Fields) -> Answer {
-        let version: u32 = f.get("VersionId").trim_start_matches('v').parse().unwrap_or(0);
         let policy = self.policy_mut(f)?;
-        if version == policy.default {
+        if version(f) == policy.default {
             return Err((409, "DeleteConflict", "Cannot delete the default version of a policy.".to_owned()));
         }
-        policy.versions.remove(&version).map(|_| String::new()).ok_or_else(|| missing("version"))
+        policy.versions.remove(&version(f)).map(|_| String::new()).ok_or_else(|| missing("version"))
+    }
+
+    pub(super) fn tag_policy(&mut self, f: &Fields) -> Answer {
+        self.policy_mut(f).and_then(|policy| rules::tag_policy(&mut policy.tags, f.tags())).map(done)
+    }
+
+    pub(super) fn untag_policy(&mut self, f: &Fields) -> Answer {
+        let keys = f.list("TagKeys");
+        self.policy_mut(f).map(|policy| policy.tags.retain(|key, _| !keys.contains(key))).map(done)
     }
 
     pub(super) fn list_entities(&self, f: &Fields) -> Answer {
@@ -119,16 +137,25 @@ impl World {
 
     pub(super) fn delete_policy(&mut self, f: &Fields) -> Answer {
         let arn = f.get("PolicyArn");
+        let conflict = |text: &str| Err((409, "DeleteConflict", text.to_owned()));
         let policy = self.policy(f)?;
-        if !policy.users.is_empty() || self.roles.values().any(|role| role.attached.contains(arn)) {
-            return Err((409, "DeleteConflict", "Cannot delete a policy attached to entities.".to_owned()));
+        let held = |role: &super::Role| role.attached.contains(arn) || role.boundary.as_deref() == Some(arn);
+        if !policy.users.is_empty() || self.roles.values().any(held) {
+            return conflict("Cannot delete a policy attached to entities.");
         }
         if policy.versions.len() > 1 {
-            return Err((409, "DeleteConflict", "This policy has more than one version.".to_owned()));
+            return conflict(
+                "This policy has more than one version. Before you delete a policy, you must delete the policy's versions. The default version is deleted with the policy.",
+            );
         }
         if let Some(key) = self.policy_key(f) {
             self.policies.remove(&key);
         }
         Ok(String::new())
     }
+}
+
+/// `v7` as a number; the form has been checked.
+fn version(f: &Fields) -> u32 {
+    f.get("VersionId").trim_start_matches('v').parse().unwrap_or(0)
 }
