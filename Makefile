@@ -1,5 +1,5 @@
-# On a new machine: Rust (rustup), Python 3.11 or newer, make. Everything else is
-# installed by name into .venv and target.
+# On a new machine: Linux on x86_64, Rust (rustup), Python 3.11 or newer, make and
+# curl. Everything else is installed by name into .venv and target.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 
@@ -41,8 +41,10 @@ fmt: $(READY) ## Format Rust and Python
 clean: ## Remove what was built and installed
 	rm -rf target .aws-sam $(VENV)
 
+# The local cloud runs the functions as they are deployed, as processes of this machine.
 # requirements.txt is a whole lock: nothing is resolved.
 $(READY): requirements.txt
+	@[ "$$(uname -sm)" = "Linux x86_64" ] || { echo "this needs Linux on x86_64, not $$(uname -sm)"; exit 1; }
 	python3 -m venv $(VENV)
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.txt
 	@touch $@

@@ -195,8 +195,8 @@ fn shape(error: &Error) -> Shape<'_> {
                 Shape::new(503, "ServiceUnavailable", "SageMaker Runtime could not be reached, try again later")
             }
             endpoint::Why::Deadline => late(format!(
-                "endpoint \"{name}\" gave no answer before this API's own deadline: raise the invoker's Timeout and \
-                 the API's, make the model faster, or call it asynchronously if it needs more than 60 s"
+                "endpoint \"{name}\" gave no answer before this API's own deadline: make the model faster, call it \
+                 asynchronously if it needs more than 60 s, or raise Timeout and TimeoutInMillis in template.yaml"
             )),
             endpoint::Why::Fault => Shape::new(
                 500,
