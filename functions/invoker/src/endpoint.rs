@@ -234,6 +234,8 @@ fn answered(error: &InvokeEndpointError, status: u16, retry_after: Option<u32>, 
         _ if status == 401 || failure.kind == Kind::Denied => Why::Denied,
         _ if failure.kind == Kind::Throttled => Why::Throttled,
         _ if code.is_some() && status >= 400 => Why::Service { status, message, retry_after },
+        // A page of the front end, before SageMaker itself.
+        _ if (502..=504).contains(&status) => Why::Unavailable,
         _ => Why::Fault,
     }
 }

@@ -130,11 +130,11 @@ async fn r02_sagemakers_own_retry_after_is_kept() {
 
 #[tokio::test]
 async fn r02_an_answer_that_is_not_sagemakers_is_an_internal_failure() {
-    for (status, body) in [(404, "<html>not here</html>"), (502, "bad gateway"), (500, "{"), (301, "")] {
+    for (status, body) in [(404, "<html>not here</html>"), (500, "{"), (301, "")] {
         let reply = move || answered(http::Response::builder().status(status), body);
         let answer = sagemaker_says(reply).await;
         assert_eq!(answer.kind(), (500, Some("InternalFailure")), "{status}");
-        assert!(!answer.message().contains("gateway"));
+        assert!(!answer.message().contains("not here"));
     }
 }
 
@@ -142,4 +142,11 @@ async fn r02_an_answer_that_is_not_sagemakers_is_an_internal_failure() {
 async fn r02_sagemaker_out_of_reach_is_unavailable() {
     let answer = sagemaker_says(|| Reply::Unreachable).await;
     assert_eq!(answer.kind(), (503, Some("ServiceUnavailable")));
+    // Or its front end has only a page to say so.
+    for status in [502, 503, 504] {
+        let page = move || answered(http::Response::builder().status(status), "<html>bad gateway</html>");
+        let answer = sagemaker_says(page).await;
+        assert_eq!(answer.kind(), (503, Some("ServiceUnavailable")), "{status}");
+        assert!(!answer.message().contains("gateway"));
+    }
 }
