@@ -149,6 +149,11 @@ impl Group {
         self.found(owner).is_some() || !marks.into_iter().any(|sid| sid.starts_with(SID_PREFIX))
     }
 
+    /// Marked, or what a Create leaves that was cut off before it could mark it.
+    pub fn is_begun(&self, owner: &Owner) -> bool {
+        self.marked(owner).next().is_some() || (self.is_blank() && self.is_new)
+    }
+
     /// A group without rights: what a Create leaves that was cut off after its
     /// first call, and all that can be taken over without a proof of ownership.
     fn is_blank(&self) -> bool {

@@ -51,6 +51,8 @@ pub trait Half {
     fn id(place: &Self::Place) -> String;
     /// Its name, which no two entities of the account share.
     fn name(place: &Self::Place) -> &str;
+    /// Whether something is there that an earlier run for this owner may have made.
+    fn is_begun(state: &Self::State, owner: &Owner) -> bool;
     /// Whether nothing at all of the entity is there.
     fn is_absent(state: &Self::State) -> bool;
     /// The wish, at the path where something to be adopted already stands.
@@ -117,6 +119,11 @@ impl Half for RoleHalf {
             spec.place.path = role.arn.path;
         }
         Ok(spec)
+    }
+
+    fn is_begun(state: &RoleState, owner: &Owner) -> bool {
+        let role = state.role.as_ref().map(|role| &role.tags);
+        role.into_iter().chain(state.policies.values().map(|policy| &policy.tags)).any(|tags| owner.owns(tags))
     }
 
     fn is_absent(state: &RoleState) -> bool {
@@ -229,6 +236,10 @@ impl Half for GroupHalf {
             spec.place.path = group.arn.path;
         }
         Ok(spec)
+    }
+
+    fn is_begun(state: &Option<Group>, owner: &Owner) -> bool {
+        state.as_ref().is_some_and(|group| group.is_begun(owner))
     }
 
     fn is_absent(state: &Option<Group>) -> bool {

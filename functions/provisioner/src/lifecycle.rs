@@ -176,6 +176,10 @@ impl Lifecycle<'_> {
         let mut waits = REPLAN.iter();
         loop {
             let state = H::observe(self.iam, place, also.as_ref(), &self.owner).await.map_err(Error::Read)?;
+            if H::is_begun(&state, &self.owner) {
+                // Whatever becomes of this run, an earlier one may have been cut off.
+                self.progress.set(|inner| _ = inner.id.get_or_insert_with(|| H::id(place)));
+            }
             let plan = H::converge(spec, &self.owner, &state, old, before.as_ref()).map_err(Error::Refused)?;
             if self.progress.get().confirmed && plan.steps.iter().any(Step::is_claim) {
                 // Made in this run, and not seen: a copy that lags, or else someone has

@@ -83,7 +83,7 @@ pub fn converge(
     };
     let name = &spec.place.name;
     let mut steps = Vec::new();
-    let (tags, untag) = tag_difference(&role.tags, &wished_tags(&spec.tags, owner), old_tags);
+    let (tags, untag) = tag_difference(&role.tags, &wished_tags(&spec.tags, owner), old_tags, &Keys::OfRole);
     if adopting {
         // First of all: from here on a Delete knows what to give back.
         let tags = tags.into_iter().chain(FoundRole::of(role).tags()).collect();
@@ -224,7 +224,7 @@ fn rights(
         match state.policies.get(arn) {
             None => steps.push(Step::CreatePolicy { policy: arn.clone(), document, tags: tags.clone() }),
             Some(policy) => {
-                let (tag, untag) = tag_difference(&policy.tags, &tags, old_tags);
+                let (tag, untag) = tag_difference(&policy.tags, &tags, old_tags, &Keys::OfPolicy);
                 if owner.owns(&policy.tags) && !tag.is_empty() {
                     steps.push(Step::TagPolicy { policy: arn.clone(), tags: tag });
                 }
@@ -283,9 +283,19 @@ fn wished_tags(tags: &Tags, owner: &Owner) -> Tags {
     tags.clone().into_iter().chain(owner.tags()).collect()
 }
 
-fn tag_difference(actual: &Tags, wished: &Tags, old: &BTreeSet<String>) -> (Tags, Vec<String>) {
+/// Keys of a role's tags differ in more than case to IAM, those of a policy's need not.
+enum Keys {
+    OfRole,
+    OfPolicy,
+}
+
+fn tag_difference(actual: &Tags, wished: &Tags, old: &BTreeSet<String>, keys: &Keys) -> (Tags, Vec<String>) {
     let set = wished.iter().filter(|(key, value)| actual.get(*key) != Some(value));
-    let gone = old.iter().filter(|key| actual.contains_key(*key) && !wished.contains_key(*key));
+    let stays = |key: &String| match keys {
+        Keys::OfRole => wished.keys().any(|wished| wished.eq_ignore_ascii_case(key)),
+        Keys::OfPolicy => wished.contains_key(key),
+    };
+    let gone = old.iter().filter(|key| actual.contains_key(*key) && !stays(key));
     (set.map(|(k, v)| (k.clone(), v.clone())).collect(), gone.cloned().collect())
 }
 

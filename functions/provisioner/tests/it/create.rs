@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::iam::{Fault, Policy, json as document};
-use crate::stage::{ACCOUNT, BOUNDARY, CHILD, POLICY_ARN, ROLE_ARN, STACK, Stage, create, delete, role, with, writes};
+use crate::stage::{
+    ACCOUNT, BOUNDARY, CHILD, POLICY_ARN, ROLE_ARN, STACK, Stage, create, delete, group, role, with, writes,
+};
 
 /// C01, C14, C33, C41: the recipe's role, answered with ids and flat attributes.
 #[tokio::test(start_paused = true)]
@@ -151,6 +153,23 @@ async fn u01_a_half_made_role_of_ours_is_completed() {
         writes(&stage.iam.take_calls()),
         ["CreatePolicy SageMakerExternalInvokeEndpoint", "AttachRolePolicy SageMakerExternal"]
     );
+}
+
+/// C12, C22: a first delivery was killed after its first write, and the second one cannot
+/// read IAM: it does not know that nothing is there, so the rollback must look.
+#[tokio::test(start_paused = true)]
+async fn c12_c22_a_redelivery_that_cannot_read_leaves_no_orphan() {
+    for (properties, made) in [(role(), "CreateRole"), (group(), "CreateGroup")] {
+        for fault in [Fault::Refused(400, "Throttling", "Rate exceeded"), Fault::Hangs, Fault::Panics] {
+            let stage = Stage::new();
+            stage.iam.fault(made, Fault::Killed { after: true });
+            assert!(stage.try_send(&create(&properties)).await.is_none());
+            stage.iam.fault(if made == "CreateRole" { "GetRole" } else { "GetGroup" }, fault);
+            let (_, id) = stage.fail(&create(&properties)).await;
+            stage.succeed(&delete(&id, &properties)).await;
+            assert!(stage.iam.world().roles.is_empty() && stage.iam.world().groups.is_empty(), "{made}: {id}");
+        }
+    }
 }
 
 /// C12: a Create that failed half-way, and its rollback, leave nothing.

@@ -4,7 +4,7 @@
 use provisioner::handler::Settings;
 use serde_json::{Value, json};
 
-use crate::iam::{Fault, Iam, World};
+use crate::iam::{Fault, Iam};
 use crate::log;
 use crate::stage::{ACCOUNT, BOUNDARY, GROUP_ARN, ROLE_ARN, Stage, create, delete, group, role, update, with, writes};
 

@@ -51,6 +51,8 @@ pub struct World {
     pub seen: usize,
     /// The last request's URI and its Authorization.
     pub last_request: (String, String),
+    /// Every member that a request ever had.
+    pub fields_seen: BTreeSet<String>,
     pub quotas: Quotas,
     /// Whether a permissions boundary must be a policy that is there.
     pub boundary_must_exist: bool,
@@ -182,6 +184,7 @@ impl HttpConnector for Iam {
         let fields = Fields::read(request.body().bytes().unwrap_or_default());
         let mut world = self.world();
         let action = fields.get("Action").to_owned();
+        world.fields_seen.extend(fields.keys());
         let authorization = request.headers().get("authorization").unwrap_or_default();
         world.last_request = (request.uri().to_owned(), authorization.to_owned());
         let number = world.seen;

@@ -1,1 +1,213 @@
+//! Property tests: any life of both resources, with random wishes and random faults in
+//! any of its events, is at each moment what the last accepted event asks for, and
+//! nothing of ours after its end.
 
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+use serde_json::{Value, json};
+
+use crate::iam::{Fault, Group, Role, Tags, json as document};
+use crate::log;
+use crate::stage::{Stage, create, group, role, with};
+use crate::sweep::operations::{held, inhabited};
+use crate::sweep::paused;
+use crate::sweep::play::{CloudFormation, Fate, Held, Silence};
+
+/// Lives per property; each is a few dozen events.
+const CASES: u32 = 100;
+
+const ROLES: [&str; 4] = ["A", "a", "B", "Theirs"];
+const GROUPS: [&str; 3] = ["A", "B", "Theirs"];
+const POLICIES: [&str; 3] = ["P", "Q", "SageMakerExternalInvokeEndpoint-2"];
+const PATHS: [&str; 2] = ["/sagemaker-external/x/", "/elsewhere/"];
+
+/// One stack operation: a wish for one of the two resources, or none of it any more.
+#[derive(Debug, Clone)]
+struct Act {
+    group: bool,
+    wish: Option<Value>,
+    silence: Silence,
+    fate: Fate,
+    /// What goes wrong with this operation's events, one after the other.
+    faults: Vec<Option<(usize, Fault)>>,
+    hidden: usize,
+}
+
+/// A member that is often left out.
+fn maybe(key: &'static str, values: &'static [&'static str]) -> impl Strategy<Value = Option<(&'static str, Value)>> {
+    option::weighted(0.4, select(values).prop_map(move |value| (key, json!(value))))
+}
+
+fn some_of(
+    key: &'static str,
+    values: &[&'static str],
+    least: usize,
+) -> impl Strategy<Value = Option<(&'static str, Value)>> {
+    subsequence(values.to_vec(), least..=values.len()).prop_map(move |values| Some((key, json!(values))))
+}
+
+fn wish(base: Value, changes: impl IntoIterator<Item = Option<(&'static str, Value)>>) -> Value {
+    with(
+        base,
+        changes
+            .into_iter()
+            .flatten()
+            .map(|(key, value)| (key.to_owned(), value))
+            .collect::<serde_json::Map<_, _>>()
+            .into(),
+    )
+}
+
+fn roles() -> impl Strategy<Value = Value> {
+    let tags = vec((select(&["team", "Team", "cost"][..]), select(&["1", "2"][..])), 0..3).prop_map(|tags| {
+        let tags: Vec<Value> = tags.iter().map(|(key, value)| json!({"Key": key, "Value": value})).collect();
+        Some(("Tags", json!(tags)))
+    });
+    let members = (
+        maybe("RoleName", &ROLES),
+        maybe("PolicyName", &POLICIES),
+        maybe("Path", &PATHS),
+        some_of("EndpointNames", &["iris", "wine", "Beans"], 1),
+        some_of("TrustedAccountIds", &["444455556666", "777788889999"], 1),
+        maybe("ExternalId", &["another", "x"]),
+        maybe("MaxSessionDuration", &["3600", "7200", "60"]),
+        maybe("CallerAttribution", &["true"]),
+        maybe("Operations", &["InvokeEndpointAsync"]),
+        maybe("PermissionsBoundary", &["arn:aws:iam::111122223333:policy/other"]),
+        tags,
+    );
+    members.prop_map(|(a, b, c, d, e, f, g, h, i, j, k)| wish(role(), [a, b, c, d, e, f, g, h, i, j, k]))
+}
+
+fn groups() -> impl Strategy<Value = Value> {
+    let members = (
+        maybe("GroupName", &GROUPS),
+        maybe("PolicyName", &POLICIES),
+        maybe("Path", &PATHS),
+        some_of("UserNames", &["alice", "bob", "carol"], 0),
+        option::weighted(0.1, Just(("UserNames", json!(["alice", "nobody"])))),
+        some_of("RoleArns", &["arn:aws:iam::777788889999:role/R", "arn:aws:iam::777788889999:role/S"], 1),
+    );
+    members.prop_map(|(a, b, c, d, e, f)| wish(group(), [a, b, c, d, e, f]))
+}
+
+fn faults() -> impl Strategy<Value = Option<(usize, Fault)>> {
+    let fault = select(vec![
+        Fault::Refused(400, "Throttling", "Rate exceeded"),
+        Fault::Refused(500, "ServiceFailure", "before it took effect"),
+        Fault::Refused(403, "AccessDenied", "not authorized"),
+        Fault::Refused(409, "ConcurrentModification", "at the same moment"),
+        Fault::Refused(409, "LimitExceeded", "Cannot exceed quota"),
+        Fault::Lost,
+        Fault::Killed { after: false },
+        Fault::Killed { after: true },
+        Fault::Hangs,
+        Fault::HangsAfter,
+    ]);
+    option::weighted(0.6, (0..30usize, fault))
+}
+
+fn acts() -> impl Strategy<Value = Act> {
+    let wish = any::<bool>().prop_flat_map(|group| {
+        let wish = if group { groups().boxed() } else { roles().boxed() };
+        option::weighted(0.85, wish).prop_map(move |wish| (group, wish))
+    });
+    let silence = select(vec![Silence::Redelivered, Silence::TimedOut]);
+    let fate = prop_oneof![3 => Just(Fate::Kept), 1 => Just(Fate::RolledBack)];
+    (wish, silence, fate, vec(faults(), 0..4), 0..3usize)
+        .prop_map(|((group, wish), silence, fate, faults, hidden)| Act { group, wish, silence, fate, faults, hidden })
+}
+
+/// What IAM holds, by what it means: which of the numbered policies says what is left
+/// to the provisioner, as long as each of its policies serves a role.
+#[derive(Debug, PartialEq)]
+struct Meaning {
+    /// With the rights in place of the policies, each `action resource`.
+    roles: Vec<Role>,
+    groups: BTreeMap<String, Group>,
+    /// Of all policies, by the roles that they serve.
+    tags: BTreeSet<(Vec<String>, Tags)>,
+}
+
+fn meaning(stage: &Stage) -> Meaning {
+    let world = stage.iam.world();
+    let name = |arn: &str| arn.rsplit('/').next().unwrap_or_default().to_lowercase();
+    let rights = |role: &Role| {
+        let policies = role.attached.iter().map(|arn| &world.policies[&name(arn)]);
+        let documents = policies.map(|policy| document(&policy.versions[&policy.default]));
+        let all = documents.flat_map(|document| document["Statement"].as_array().cloned().unwrap_or_default());
+        let strings = |value: &Value| -> Vec<String> { serde_json::from_value(value.clone()).unwrap() };
+        all.flat_map(|s| {
+            let resources = strings(&s["Resource"]);
+            strings(&s["Action"])
+                .into_iter()
+                .flat_map(move |a| resources.clone().into_iter().map(move |r| format!("{a} {r}")))
+        })
+        .collect()
+    };
+    let serves = |key: &String| -> Vec<String> {
+        let roles = world.roles.values().filter(|role| role.attached.iter().any(|arn| name(arn) == *key));
+        roles.map(|role| role.name.clone()).collect()
+    };
+    let groups = world.groups.iter().map(|(key, group)| (key.clone(), Group { id: String::new(), ..group.clone() }));
+    Meaning {
+        roles: world
+            .roles
+            .values()
+            .map(|role| Role { id: String::new(), attached: rights(role), ..role.clone() })
+            .collect(),
+        groups: groups.collect(),
+        tags: world.policies.iter().map(|(key, policy)| (serves(key), policy.tags.clone())).collect(),
+    }
+}
+
+/// What IAM holds when both resources are made as they are, undisturbed.
+async fn ideal(resources: &[Held; 2]) -> Stage {
+    let stage = inhabited().await;
+    for (_, properties) in resources.iter().flatten() {
+        stage.created(&create(properties)).await;
+    }
+    stage
+}
+
+async fn live(acts: &[Act]) {
+    log::start();
+    let stage = inhabited().await;
+    let nothing = held(&stage);
+    let mut resources: [Held; 2] = [None, None];
+    for (number, act) in acts.iter().enumerate() {
+        let resource = &mut resources[usize::from(act.group)];
+        stage.iam.world().lag.hidden = act.hidden;
+        let faults = VecDeque::from(act.faults.clone());
+        // Enough for each fault to hit a try of its own, and one to go well.
+        let mut cloud = CloudFormation { stage: &stage, faults, tries: 5, missed: false };
+        let old = resource.take();
+        *resource = cloud.operate(old, act.wish.as_ref(), act.silence, act.fate).await;
+        assert_eq!(meaning(&stage), meaning(&ideal(&resources).await), "after act {number}: {act:?}");
+    }
+    stage.iam.world().lag.hidden = 0;
+    for resource in resources {
+        let mut cloud = CloudFormation { stage: &stage, faults: VecDeque::new(), tries: 1, missed: false };
+        cloud.operate(resource, None, Silence::Redelivered, Fate::Kept).await;
+    }
+    assert_eq!(held(&stage), nothing, "after the end");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(CASES),
+        failure_persistence: None,
+        max_shrink_iters: 300,
+        ..ProptestConfig::default()
+    })]
+
+    /// C12, C13, C16, C17, C18, C45, U01, U02, U18, U23, in any order.
+    #[test]
+    fn any_life_ends_as_the_last_accepted_event_asks(acts in vec(acts(), 1..8)) {
+        paused(live(&acts));
+    }
+}

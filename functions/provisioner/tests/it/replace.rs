@@ -127,6 +127,37 @@ async fn c18_the_rollback_removes_what_a_lost_update_made() {
     assert_eq!(stage.iam.world().roles.keys().collect::<Vec<_>>(), ["sagemakerexternal"]);
 }
 
+/// C18: where that clean-up fails in the rollback too, the rollback is not done: no later
+/// event names the half-made role.
+#[tokio::test(start_paused = true)]
+async fn c18_a_rollback_that_cannot_clean_up_is_tried_again() {
+    let stage = Stage::new();
+    let id = stage.created(&create(&role())).await;
+    stage.iam.fault("CreateRole", Fault::HangsAfter);
+    stage.fail(&update(&id, &role(), &new())).await;
+    stage.iam.fault("DeleteRole", Fault::Refused(400, "Throttling", "Rate exceeded"));
+    let (reason, kept) = stage.fail(&update(&id, &new(), &role())).await;
+    assert!(reason.starts_with("DeleteRole New failed") && kept == id, "{reason}");
+    stage.succeed(&update(&id, &new(), &role())).await;
+    assert_eq!(stage.iam.world().roles.keys().collect::<Vec<_>>(), ["sagemakerexternal"]);
+}
+
+/// U03, C18: a name that changes its case only is refused, and the rollback does not take
+/// the live role for what the refused wish has made.
+#[tokio::test]
+async fn u03_c18_a_name_that_changes_its_case_only() {
+    let (lower, upper) = (with(role(), json!({"RoleName": "a"})), with(role(), json!({"RoleName": "A"})));
+    let stage = Stage::new();
+    let id = stage.created(&create(&lower)).await;
+    let before = stage.iam.world().clone();
+    let (reason, kept) = stage.fail(&update(&id, &lower, &upper)).await;
+    assert!(reason.starts_with("RoleName: A differs from the existing a in case only") && kept == id, "{reason}");
+    stage.succeed(&update(&id, &upper, &lower)).await;
+    assert_eq!(writes(&stage.iam.take_calls()), [""; 0]);
+    let world = stage.iam.world();
+    assert_eq!((&world.roles, &world.policies), (&before.roles, &before.policies));
+}
+
 /// C13 for a replacement: the new name belongs to someone else.
 #[tokio::test(start_paused = true)]
 async fn c13_a_replacement_does_not_take_a_strangers_role() {

@@ -21,6 +21,10 @@ impl Fields {
         self.0.get(key).map(String::as_str).unwrap_or_default()
     }
 
+    pub fn keys(&self) -> impl Iterator<Item = String> {
+        self.0.keys().cloned()
+    }
+
     pub fn has(&self, key: &str) -> bool {
         self.0.contains_key(key)
     }
