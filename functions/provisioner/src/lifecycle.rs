@@ -38,8 +38,10 @@ pub struct Progress(Mutex<Inner>);
 #[derive(Debug, Default, Clone)]
 struct Inner {
     step: Option<String>,
-    /// The id of what a Create may have made: set before its first write.
+    /// The id of what this run, or an earlier one that was cut off, may have made.
     id: Option<String>,
+    /// Whether a write may have taken effect in this run.
+    wrote: bool,
     /// Whether the entity itself may have been made in this run.
     made: bool,
     /// Whether it was, for certain.
@@ -52,8 +54,8 @@ impl Progress {
         self.get().step
     }
 
-    /// The id under which a Delete finds what may have been made; `None` as long
-    /// as nothing can have been.
+    /// The id under which a Delete finds what may have been made; `None` when nothing
+    /// can have been.
     pub fn touched(&self) -> Option<String> {
         self.get().id
     }
@@ -92,6 +94,7 @@ impl Lifecycle<'_> {
     pub async fn create<H: Half>(&self, properties: &Map<String, Value>) -> Result<Done, Error> {
         let spec = self.wish::<H>(properties).await?;
         if H::dry_run(&spec) {
+            self.progress.set(|inner| inner.id = None);
             return self.dry_run::<H>(&spec, &Map::new(), DRY_RUN).await;
         }
         self.converge::<H>(&spec, &Map::new(), false).await
@@ -121,11 +124,16 @@ impl Lifecycle<'_> {
         let traced = |properties| H::traced(properties, self.home, self.defaults);
         let current = traced(old).and_then(|traced| H::named(id, traced));
         let known = |stray: &H::Place| {
-            H::name(stray) == H::name(place)
-                || current.as_ref().is_some_and(|current| H::name(stray) == H::name(current))
+            let same = |other: &H::Place| H::name(stray).eq_ignore_ascii_case(H::name(other));
+            same(place) || current.as_ref().is_some_and(same)
         };
         if let Some(stray) = traced(old).filter(|stray| result.is_ok() && !old.is_empty() && !known(stray)) {
-            self.undo::<H>(&stray).await;
+            match self.retire::<H>(&stray, false).await {
+                Ok(_) => {}
+                Err(Error::Refused(why)) => tracing::warn!(id = H::id(&stray), why, "left over by a failed update"),
+                // No later event names it: the rollback has to be tried again.
+                Err(error) => return Err(error),
+            }
         }
         result
     }
@@ -148,6 +156,8 @@ impl Lifecycle<'_> {
 
     async fn wish<H: Half>(&self, properties: &Map<String, Value>) -> Result<H::Spec, Error> {
         let spec = H::parse(properties, self.home, self.defaults).map_err(Error::Refused)?;
+        // From here on, until IAM says otherwise: an earlier delivery may have been cut off.
+        self.progress.set(|inner| inner.id = Some(H::id(H::place(&spec))));
         H::located(self.iam, spec, &self.owner).await.map_err(Error::Read)
     }
 
@@ -176,11 +186,9 @@ impl Lifecycle<'_> {
         let mut waits = REPLAN.iter();
         loop {
             let state = H::observe(self.iam, place, also.as_ref(), &self.owner).await.map_err(Error::Read)?;
-            if H::is_begun(&state, &self.owner) {
-                // Whatever becomes of this run, an earlier one may have been cut off.
-                self.progress.set(|inner| _ = inner.id.get_or_insert_with(|| H::id(place)));
-            }
-            let plan = H::converge(spec, &self.owner, &state, old, before.as_ref()).map_err(Error::Refused)?;
+            let begun = H::is_begun(&state, &self.owner);
+            let plan = H::converge(spec, &self.owner, &state, old, before.as_ref());
+            let plan = plan.map_err(|refusal| self.nothing_made(begun, Error::Refused(refusal)))?;
             if self.progress.get().confirmed && plan.steps.iter().any(Step::is_claim) {
                 // Made in this run, and not seen: a copy that lags, or else someone has
                 // removed it, most likely a Delete of the same resource, which must not
@@ -189,7 +197,7 @@ impl Lifecycle<'_> {
                 tokio::time::sleep(*wait).await;
                 continue;
             }
-            self.check::<H>(spec, &plan)?;
+            self.check::<H>(spec, &plan).map_err(|error| self.nothing_made(begun, error))?;
             for step in &plan.steps {
                 if drift {
                     tracing::warn!(step = %step, "changed by others, to be put back");
@@ -210,9 +218,18 @@ impl Lifecycle<'_> {
                     tracing::info!(step = %step, code = failure.code, "planning anew");
                     tokio::time::sleep(*wait).await;
                 }
-                Err(error) => return Err(error),
+                Err(error) => return Err(self.nothing_made(begun, error)),
             }
         }
+    }
+
+    /// Forgets the id when nothing of ours was there and nothing was written: then
+    /// there is nothing that a Delete would have to find.
+    fn nothing_made(&self, begun: bool, error: Error) -> Error {
+        if !begun {
+            self.progress.set(|inner| inner.id = inner.id.take().filter(|_| inner.wrote));
+        }
+        error
     }
 
     /// An answer that would be too long must not be found out half-way.
@@ -268,7 +285,8 @@ impl Lifecycle<'_> {
             let before = self.progress.get();
             self.progress.set(|inner| {
                 inner.step = Some(step.to_string());
-                inner.id.get_or_insert_with(|| id.to_owned());
+                inner.id = Some(id.to_owned());
+                inner.wrote = true;
                 inner.made |= step.is_claim();
             });
             // A missing user is no sign of a copy that lags: nobody just made it.

@@ -34,7 +34,6 @@ pub struct Shock {
     /// Nothing, with a lag alone.
     pub fault: Option<Fault>,
     pub silence: Silence,
-    pub fate: Fate,
     /// For how many uses what was just made is not seen, within one invocation.
     pub hidden: usize,
 }
@@ -85,17 +84,23 @@ impl CloudFormation<'_> {
     /// Takes a resource from `old` to `new` (none: it is not there), whatever comes in
     /// between. Returns what the stack has in the end.
     pub async fn operate(&mut self, old: Held, new: Option<&Value>, silence: Silence, fate: Fate) -> Held {
-        let event = match (&old, new) {
-            (None, Some(new)) => create(new),
-            (Some((id, old)), Some(new)) => update(id, old, new),
-            (Some((id, old)), None) => delete(id, old),
-            (None, None) => return None,
-        };
-        let mut answer = self.deliver(&event).await;
-        if answer.is_none() && silence == Silence::Redelivered {
-            answer = self.deliver(&event).await;
+        let answer = self.begin(&old, new, silence).await;
+        self.follow(old, new, answer, fate).await
+    }
+
+    /// The operation's own event.
+    async fn begin(&mut self, old: &Held, new: Option<&Value>, silence: Silence) -> Option<Value> {
+        let event = event(old, new)?;
+        let answer = self.deliver(&event).await;
+        if answer.is_none() && silence == Silence::Redelivered && !self.missed {
+            return self.deliver(&event).await;
         }
-        let succeeded = answer.as_ref().is_some_and(|answer| answer["Status"] == "SUCCESS");
+        answer
+    }
+
+    /// The events after it.
+    async fn follow(&mut self, old: Held, new: Option<&Value>, answer: Option<Value>, fate: Fate) -> Held {
+        let succeeded = is_success(answer.as_ref());
         let answered = answer.as_ref().and_then(|answer| answer["PhysicalResourceId"].as_str()).map(str::to_owned);
         let kept = succeeded && fate == Fate::Kept;
         match (old, new) {
@@ -124,9 +129,9 @@ impl CloudFormation<'_> {
                 answered.map(|id| (id, new.clone()))
             }
             // A failed Delete is asked for again.
-            (Some(_), None) => {
+            (Some((id, old)), None) => {
                 if !succeeded {
-                    self.insist(&event).await;
+                    self.insist(&delete(&id, &old)).await;
                 }
                 None
             }
@@ -135,30 +140,50 @@ impl CloudFormation<'_> {
     }
 }
 
-/// Plays an operation with a shock at call `at`; `false` when there was no such call.
-pub async fn play(operation: &Operation, ends: &Ends, at: usize, shock: &Shock) -> bool {
+fn event(old: &Held, new: Option<&Value>) -> Option<Value> {
+    Some(match (old, new) {
+        (None, Some(new)) => create(new),
+        (Some((id, old)), Some(new)) => update(id, old, new),
+        (Some((id, old)), None) => delete(id, old),
+        (None, None) => return None,
+    })
+}
+
+fn is_success(answer: Option<&Value>) -> bool {
+    answer.is_some_and(|answer| answer["Status"] == "SUCCESS")
+}
+
+/// Plays an operation with a shock at call `at`, and each fate that the stack can have
+/// after it. Returns how many scenarios that were: none when there was no such call.
+pub async fn play(operation: &Operation, ends: &Ends, at: usize, shock: &Shock) -> usize {
+    if at > 0 && shock.fault.is_none() {
+        return 0;
+    }
     log::start();
     let Operation { name, old, new } = operation;
-    if at > 0 && shock.fault.is_none() {
-        return false;
-    }
-    let case = format!("{name}: call {at}, {shock:?}");
-    let _named = Case(case.clone());
     let stage = Stage::new();
+    let case = Case(format!("{name}: call {at}, {shock:?}"));
     *stage.iam.world() = ends.world.clone();
     stage.iam.world().lag.hidden = shock.hidden;
     // The first event takes the fault; the moves after it must go well at once.
     let faults = VecDeque::from([shock.fault.clone().map(|fault| (at, fault))]);
     let mut cloud = CloudFormation { stage: &stage, faults, tries: 1, missed: false };
     let before = old.clone().map(|old| (ends.id.clone(), old));
-    let after = cloud.operate(before, new.as_ref(), shock.silence, shock.fate).await;
+    let answer = cloud.begin(&before, new.as_ref(), shock.silence).await;
     if cloud.missed {
-        return false;
+        return 0;
     }
-    let stayed = after.as_ref().map(|(_, properties)| properties) == old.as_ref();
-    let wanted = if stayed { &ends.before } else { &ends.after };
-    assert_eq!(&held(&stage), wanted, "{case}");
-    true
+    let world = stage.iam.world().clone();
+    let both = is_success(answer.as_ref()) && new.is_some();
+    let fates: &[Fate] = if both { &[Fate::Kept, Fate::RolledBack] } else { &[Fate::Kept] };
+    for fate in fates {
+        *stage.iam.world() = world.clone();
+        let after = cloud.follow(before.clone(), new.as_ref(), answer.clone(), *fate).await;
+        let stayed = after.as_ref().map(|(_, properties)| properties) == old.as_ref();
+        let wanted = if stayed { &ends.before } else { &ends.after };
+        assert_eq!(&held(&stage), wanted, "{}, {fate:?}", case.0);
+    }
+    fates.len()
 }
 
 /// Names the scenario when something in it panics.
@@ -172,23 +197,19 @@ impl Drop for Case {
     }
 }
 
-/// Plays the event alone with a call that never ends: the answer is a failure that says
-/// which step was running.
-pub async fn hang(operation: &Operation, ends: &Ends, at: usize, fault: &Fault) -> bool {
+/// Plays the event alone with a call that never ends, if there is such a call: the answer
+/// is a failure that says which step was running.
+pub async fn hang(operation: &Operation, ends: &Ends, at: usize, fault: &Fault) {
     let Operation { name, old, new } = operation;
     let stage = Stage::new();
     *stage.iam.world() = ends.world.clone();
     stage.iam.take_calls();
     let faults = VecDeque::from([Some((at, fault.clone()))]);
     let mut cloud = CloudFormation { stage: &stage, faults, tries: 1, missed: false };
-    let event = match (old, new) {
-        (Some(old), Some(new)) => update(&ends.id, old, new),
-        (Some(old), None) => delete(&ends.id, old),
-        (None, new) => create(new.as_ref().unwrap_or(&Value::Null)),
-    };
-    let answer = cloud.deliver(&event).await;
+    let before = old.clone().map(|old| (ends.id.clone(), old));
+    let answer = cloud.begin(&before, new.as_ref(), Silence::TimedOut).await;
     if cloud.missed {
-        return false;
+        return;
     }
     let answer = answer.unwrap_or_else(|| panic!("{name}: call {at}: no answer"));
     let calls = stage.iam.take_calls();
@@ -197,5 +218,4 @@ pub async fn hang(operation: &Operation, ends: &Ends, at: usize, fault: &Fault) 
     let step = if action.starts_with("Get") || action.starts_with("List") { "reading IAM" } else { action };
     let reason = answer["Reason"].as_str().unwrap_or_default();
     assert!(reason.starts_with(&format!("timed out during {step}")), "{name}: call {at}, {hung}: {reason}");
-    true
 }
