@@ -143,6 +143,10 @@ impl Group {
         marked.find_map(|document| sids(document).iter().find_map(|sid| FoundGroup::read(sid)))
     }
 
+    pub fn is_adopted(&self, owner: &Owner) -> bool {
+        self.found(owner).is_some()
+    }
+
     /// Adopted by this owner already, or nobody's.
     pub fn is_adoptable(&self, owner: &Owner) -> bool {
         let marks = self.inline.values().flat_map(|document| sids(document));

@@ -55,8 +55,14 @@ pub trait Half {
     fn is_begun(state: &Self::State, owner: &Owner) -> bool;
     /// Whether nothing at all of the entity is there.
     fn is_absent(state: &Self::State) -> bool;
-    /// The wish, at the path where something to be adopted already stands.
-    fn located(iam: &Iam, spec: Self::Spec, owner: &Owner) -> impl Future<Output = Result<Self::Spec, Failure>> + Send;
+    /// The wish, at the path where something to be adopted already stands, or something
+    /// adopted that `id` names.
+    fn located(
+        iam: &Iam,
+        spec: Self::Spec,
+        owner: &Owner,
+        id: Option<&str>,
+    ) -> impl Future<Output = Result<Self::Spec, Failure>> + Send;
     fn dry_run(spec: &Self::Spec) -> bool;
     fn observe(
         iam: &Iam,
@@ -111,12 +117,17 @@ impl Half for RoleHalf {
         place.name.as_str()
     }
 
-    async fn located(iam: &Iam, mut spec: RoleSpec, _: &Owner) -> Result<RoleSpec, Failure> {
-        if spec.adopt.is_some()
+    async fn located(iam: &Iam, mut spec: RoleSpec, owner: &Owner, id: Option<&str>) -> Result<RoleSpec, Failure> {
+        let elsewhere = id.and_then(|id| id.parse::<RoleArn>().ok());
+        let elsewhere = elsewhere.is_some_and(|arn| arn.name == spec.place.name && arn.path != spec.place.path);
+        if (spec.adopt.is_some() || elsewhere)
             && let Some(role) = iam.role(spec.place.name.as_str()).await?
-            && (FoundRole::read(&role.tags).is_some() || !Owner::is_anyones(&role.tags))
         {
-            spec.place.path = role.arn.path;
+            let adopted = owner.owns(&role.tags) && FoundRole::read(&role.tags).is_some();
+            let there = RolePlace { path: role.arn.path.clone(), ..spec.place.clone() };
+            if adopted || (!Owner::is_anyones(&role.tags) && spec.may_adopt_at(&there)) {
+                spec.place = there;
+            }
         }
         Ok(spec)
     }
@@ -228,10 +239,12 @@ impl Half for GroupHalf {
         place.name.as_str()
     }
 
-    async fn located(iam: &Iam, mut spec: GroupSpec, owner: &Owner) -> Result<GroupSpec, Failure> {
-        if spec.adopt.is_some()
+    async fn located(iam: &Iam, mut spec: GroupSpec, owner: &Owner, id: Option<&str>) -> Result<GroupSpec, Failure> {
+        let elsewhere = id.and_then(|id| id.parse::<GroupArn>().ok());
+        let elsewhere = elsewhere.is_some_and(|arn| arn.name == spec.place.name && arn.path != spec.place.path);
+        if (spec.adopt.is_some() || elsewhere)
             && let Some(group) = iam.group_state(&spec.place).await?
-            && group.is_adoptable(owner)
+            && (group.is_adopted(owner) || (spec.adopt.is_some() && group.is_adoptable(owner)))
         {
             spec.place.path = group.arn.path;
         }

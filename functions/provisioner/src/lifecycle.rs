@@ -92,7 +92,7 @@ pub type Done = (String, Data);
 
 impl Lifecycle<'_> {
     pub async fn create<H: Half>(&self, properties: &Map<String, Value>) -> Result<Done, Error> {
-        let spec = self.wish::<H>(properties).await?;
+        let spec = self.wish::<H>(properties, None).await?;
         if H::dry_run(&spec) {
             self.progress.set(|inner| inner.id = None);
             return self.dry_run::<H>(&spec, &Map::new(), DRY_RUN).await;
@@ -108,7 +108,7 @@ impl Lifecycle<'_> {
         properties: &Map<String, Value>,
         old: &Map<String, Value>,
     ) -> Result<Done, Error> {
-        let spec = self.wish::<H>(properties).await?;
+        let spec = self.wish::<H>(properties, Some(id)).await?;
         if H::dry_run(&spec) {
             return self.dry_run::<H>(&spec, old, id).await;
         }
@@ -154,11 +154,11 @@ impl Lifecycle<'_> {
         }
     }
 
-    async fn wish<H: Half>(&self, properties: &Map<String, Value>) -> Result<H::Spec, Error> {
+    async fn wish<H: Half>(&self, properties: &Map<String, Value>, id: Option<&str>) -> Result<H::Spec, Error> {
         let spec = H::parse(properties, self.home, self.defaults).map_err(Error::Refused)?;
         // From here on, until IAM says otherwise: an earlier delivery may have been cut off.
         self.progress.set(|inner| inner.id = Some(H::id(H::place(&spec))));
-        H::located(self.iam, spec, &self.owner).await.map_err(Error::Read)
+        H::located(self.iam, spec, &self.owner, id).await.map_err(Error::Read)
     }
 
     /// The plan into the log, a line a step, and its counts into `Plan`; no write.

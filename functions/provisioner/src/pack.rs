@@ -24,8 +24,11 @@ pub(crate) fn pack(
     let mut missing = spec.resources.clone();
     let mut buckets: Vec<(PolicyArn, BTreeSet<String>)> = Vec::new();
     let mut shared = Vec::new();
-    let numbered = (0..).map_while(|index| state.policies.get_key_value(&spec.place.policy_arn(index)?));
-    for (arn, policy) in numbered.take_while(|(_, policy)| usable(spec, owner, policy)) {
+    // Over gaps: after a replacement the first numbers may have gone with the old role, and
+    // be taken at another path.
+    let arns = (0..2 * POLICIES_PER_ROLE).map_while(|index| spec.place.policy_arn(index));
+    let numbered = arns.filter_map(|arn| state.policies.get_key_value(&arn));
+    for (arn, policy) in numbered.filter(|(_, policy)| usable(spec, owner, policy)) {
         let named: BTreeSet<String> = named_resources(&policy.document).into_iter().collect();
         if policy.roles.iter().any(|role| state.kin.contains(role)) {
             // The role before or after a replacement lives on it: shared as it is, or

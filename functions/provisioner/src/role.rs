@@ -199,6 +199,13 @@ impl RoleSpec {
         })
     }
 
+    /// Whether a role, and the first of its policies, may be adopted there.
+    pub fn may_adopt_at(&self, there: &RolePlace) -> bool {
+        let policy = there.policy_arn(0).map(|arn| arn.to_string());
+        let arns = [Some(there.role_arn().to_string()), policy];
+        self.adopt.as_ref().is_some_and(|adopt| arns.iter().flatten().all(|arn| adopt.allow(arn, &there.path).is_ok()))
+    }
+
     /// The permission document for some of the wish's resources.
     pub fn permissions(&self, resources: &BTreeSet<String>) -> Document<PermissionStatement> {
         allow(None, self.actions.clone(), resources.iter().cloned().collect())

@@ -9,7 +9,7 @@ use sagemaker_external::policy::same;
 use crate::found::{FoundPolicy, FoundRole};
 use crate::owner::Owner;
 use crate::pack::pack;
-use crate::role::{RoleSpec, Trust};
+use crate::role::{RolePlace, RoleSpec, Trust};
 use crate::role_retire::{delete_policy, restore_policy};
 use crate::step::{Step, Tags};
 
@@ -115,6 +115,8 @@ fn claim(spec: &RoleSpec, owner: &Owner, role: &Role, old_tags: &BTreeSet<String
         Some(adopt) if !Owner::is_anyones(&role.tags) => {
             let arn = role.arn.to_string();
             adopt.allow(&arn, &role.arn.path)?;
+            let there = RolePlace { path: role.arn.path.clone(), ..place.clone() };
+            there.policy_arn(0).map_or(Ok(()), |policy| adopt.allow(&policy.to_string(), &policy.path))?;
             // Giving it back takes the boundary off again, which the provisioner may
             // do nowhere else.
             if role.boundary.as_deref() != Some(spec.boundary.to_string().as_str()) {

@@ -58,11 +58,15 @@ impl Iam {
                 (Err(failure), _, _) | (_, Err(failure), _) | (_, _, Err(failure)) => lost = Some(failure),
             }
             for arn in role.attached.iter().filter_map(|arn| arn.parse::<PolicyArn>().ok()) {
-                if arn.account == place.account
-                    && !policies.contains_key(&arn)
-                    && let Some(policy) = self.policy(&arn).await?
-                {
-                    policies.insert(arn, policy);
+                if arn.account != place.account || policies.contains_key(&arn) {
+                    continue;
+                }
+                match self.policy(&arn).await {
+                    Ok(Some(policy)) => _ = policies.insert(arn, policy),
+                    Ok(None) => {}
+                    // Outside the provisioner's permissions: a stranger's, left alone.
+                    Err(failure) if failure.kind == Kind::Denied => {}
+                    Err(failure) => return Err(failure),
                 }
             }
         }
@@ -132,14 +136,20 @@ impl Iam {
         }
     }
 
-    /// Policies `NAME`, `NAME-2`, … up to the first that is not there.
+    /// Policies `NAME`, `NAME-2`, … up to the first two in a row that are not there.
     async fn numbered(&self, place: &RolePlace) -> Result<BTreeMap<PolicyArn, Policy>, Failure> {
         let mut policies = BTreeMap::new();
+        let mut missing = 0;
         for arn in (0..).map_while(|index| place.policy_arn(index)) {
             match self.policy(&arn).await? {
-                Some(policy) => policies.insert(arn, policy),
+                Some(policy) => {
+                    policies.insert(arn, policy);
+                    missing = 0;
+                }
+                // One may have gone with the role before a replacement.
+                None if missing == 0 => missing = 1,
                 None => break,
-            };
+            }
         }
         Ok(policies)
     }

@@ -60,20 +60,25 @@ async fn c15_u37_a_policy_that_the_old_role_lives_on_is_not_changed() {
     assert_eq!(stage.iam.world().policies.keys().collect::<Vec<_>>(), ["sagemakerexternalinvokeendpoint"]);
 }
 
-/// Without a rollback, the next Update brings the policy's name back to the wished one.
+/// C19: without a rollback, the number that the policy has got stays: an Update with
+/// nothing to do writes nothing, and a Delete finds it, even with the role gone.
 #[tokio::test(start_paused = true)]
-async fn names_count_from_one_again_after_a_replacement() {
-    let stage = Stage::new();
-    let old_id = stage.created(&create(&role())).await;
-    let wish = with(new(), json!({"EndpointNames": ["wine"]}));
-    stage.succeed(&update(&old_id, &role(), &wish)).await;
-    stage.succeed(&delete(&old_id, &role())).await;
-    assert_eq!(stage.iam.world().policies.keys().collect::<Vec<_>>(), ["sagemakerexternalinvokeendpoint-2"]);
-    stage.succeed(&update(NEW_ARN, &wish, &wish)).await;
-    assert_eq!(stage.iam.world().policies.keys().collect::<Vec<_>>(), ["sagemakerexternalinvokeendpoint"]);
-    assert_eq!(stage.iam.world().roles["new"].attached.len(), 1);
-    stage.succeed(&delete(NEW_ARN, &wish)).await;
-    assert!(stage.iam.world().roles.is_empty() && stage.iam.world().policies.is_empty());
+async fn c19_after_a_replacement_nothing_is_numbered_anew() {
+    for damaged in [false, true] {
+        let stage = Stage::new();
+        let old_id = stage.created(&create(&role())).await;
+        let wish = with(new(), json!({"EndpointNames": ["wine"]}));
+        stage.created(&update(&old_id, &role(), &wish)).await;
+        stage.created(&delete(&old_id, &role())).await;
+        assert_eq!(stage.iam.world().policies.keys().collect::<Vec<_>>(), ["sagemakerexternalinvokeendpoint-2"]);
+        stage.succeed(&update(NEW_ARN, &wish, &wish)).await;
+        assert_eq!(writes(&stage.iam.take_calls()), [""; 0]);
+        if damaged {
+            stage.iam.world().roles.clear();
+        }
+        stage.succeed(&delete(NEW_ARN, &wish)).await;
+        assert!(stage.iam.world().roles.is_empty() && stage.iam.world().policies.is_empty());
+    }
 }
 
 /// C16: with a policy of its own each, the old one's goes with it.
@@ -156,6 +161,26 @@ async fn u03_c18_a_name_that_changes_its_case_only() {
     assert_eq!(writes(&stage.iam.take_calls()), [""; 0]);
     let world = stage.iam.world();
     assert_eq!((&world.roles, &world.policies), (&before.roles, &before.policies));
+}
+
+/// C18: names of policies are unique whatever their path: a role that lives on the second
+/// number of its policy keeps it while the first one stands elsewhere.
+#[tokio::test]
+async fn c18_a_rollback_over_a_policy_name_that_moved() {
+    let stage = Stage::new();
+    let first = stage.created(&create(&role())).await;
+    let second = with(new(), json!({"EndpointNames": ["wine"]}));
+    let id = stage.created(&update(&first, &role(), &second)).await;
+    stage.succeed(&delete(&first, &role())).await;
+    let before = stage.iam.world().roles.clone();
+    let third = with(role(), json!({"EndpointNames": ["wine"], "Path": "/sagemaker-external/x/"}));
+    let moved = stage.created(&update(&id, &second, &third)).await;
+    // Another resource of the stack fails: back to the second.
+    let answer = stage.succeed(&update(&moved, &third, &second)).await;
+    assert_eq!(answer["PhysicalResourceId"], id.as_str());
+    stage.succeed(&delete(&moved, &third)).await;
+    assert_eq!(stage.iam.world().roles, before);
+    assert_eq!(stage.iam.world().policies.len(), 1);
 }
 
 /// C13 for a replacement: the new name belongs to someone else.

@@ -63,7 +63,8 @@ pub fn operations() -> Vec<Operation> {
         json!({"EndpointNames": ["wine"], "TrustedAccountIds": ["777788889999"], "MaxSessionDuration": "7200",
                "Tags": [{"Key": "team", "Value": "ml"}]}),
     );
-    let many: Vec<String> = (0..120).map(|n| format!("an-endpoint-with-a-rather-long-name-{n:04}")).collect();
+    let long = "an-endpoint-with-a-name-as-long-as-sagemaker-lets-a-name-be";
+    let many: Vec<String> = (0..64).map(|n| format!("{long}-{n:03}")).collect();
     let wide = with(role(), json!({ "EndpointNames": many }));
     let renamed = with(role(), json!({"RoleName": "New"}));
     let moved =
