@@ -7,6 +7,9 @@ enforced policies. This package wraps it in one ASGI application and adds what i
     runtime.py        SageMaker Runtime under IAM enforcement, in front of real model servers (models/)
     gateway.py        API Gateway: streamed Lambda answers, signature scope, callers of other accounts
     authorization.py  IAM calls: the paths of what they touch, and IAM's own condition keys
+    iam_calls.py      IAM calls that it lacks
+    custom_resources.py
+                      CloudFormation when a custom resource fails
     workers.py        Lambda environments: clean variables, streamed bytes, logs in files
     control.py        what tests may ask and set; client.py is its Python face
     process.py        start, stop and status of the whole in the background

@@ -43,17 +43,17 @@ def _name_what_is_touched() -> None:
 
 def _subject(params: dict[str, Any], account: str) -> str | None:
     """The ARN that AWS checks. A name that does not exist has no path to go by: None, for ministack's plain ARN."""
-    action = _param(params, "Action")
+    action = param(params, "Action")
     if action in _MADE:
         kind, name = _MADE[action]
-        return f"arn:aws:iam::{account}:{kind}{_param(params, 'Path') or '/'}{_param(params, name)}"
-    if role := iam._roles.get(_param(params, "RoleName")):
+        return f"arn:aws:iam::{account}:{kind}{param(params, 'Path') or '/'}{param(params, name)}"
+    if role := iam._roles.get(param(params, "RoleName")):
         return role["Arn"]
-    if group := iam._groups.get(_param(params, "GroupName")):
+    if group := iam._groups.get(param(params, "GroupName")):
         return group["Arn"]
     if action in _GROUP_CALLS:
-        return f"arn:aws:iam::{account}:group/{_param(params, 'GroupName')}"
-    if user := iam._users.get(_param(params, "UserName")):
+        return f"arn:aws:iam::{account}:group/{param(params, 'GroupName')}"
+    if user := iam._users.get(param(params, "UserName")):
         return user["Arn"]
     return None
 
@@ -69,13 +69,14 @@ def _give_condition_keys() -> None:
 
 
 def _iam_keys(action: str, params: dict[str, Any]) -> dict[str, Any]:
-    role = iam._roles.get(_param(params, "RoleName")) or {}
-    boundary = _param(params, "PermissionsBoundary") if action in _BOUNDARY_CALLS else role.get("PermissionsBoundary")
+    role = iam._roles.get(param(params, "RoleName")) or {}
+    boundary = param(params, "PermissionsBoundary") if action in _BOUNDARY_CALLS else role.get("PermissionsBoundary")
     tags = {f"iam:ResourceTag/{tag['Key']}": tag["Value"] for tag in role.get("Tags") or []}
-    keys = {"iam:PermissionsBoundary": boundary, "iam:PolicyARN": _param(params, "PolicyArn"), **tags}
+    keys = {"iam:PermissionsBoundary": boundary, "iam:PolicyARN": param(params, "PolicyArn"), **tags}
     return {name: value for name, value in keys.items() if value}
 
 
-def _param(params: dict[str, Any], name: str) -> str:
+def param(params: dict[str, Any], name: str) -> str:
+    """One parameter of a call, "" where it is absent; ministack keeps each as a list."""
     value = params.get(name, "")
     return value[0] if isinstance(value, list) else value

@@ -18,6 +18,9 @@ def serve(port: int, directory: Path, ready: int | None) -> None:
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", port))
+    # Readiness is told when the application has started, which is before hypercorn listens: whoever connects in
+    # between waits in the queue instead of being refused.
+    listener.listen()
     port = listener.getsockname()[1]
     _environment(port, directory)
     asyncio.run(_serve(listener, f"http://127.0.0.1:{port}", directory, ready))
@@ -52,7 +55,7 @@ async def _serve(listener: socket.socket, origin: str, directory: Path, ready: i
     from hypercorn.config import Config
     from ministack.core import lambda_runtime
 
-    from tests.cloud import authorization, gateway, workers
+    from tests.cloud import authorization, custom_resources, gateway, iam_calls, workers
     from tests.cloud.app import App
     from tests.cloud.calls import Record
     from tests.cloud.containers import Containers
@@ -64,6 +67,8 @@ async def _serve(listener: socket.socket, origin: str, directory: Path, ready: i
     workers.install(directory, origin)
     gateway.install()
     authorization.install()
+    iam_calls.install()
+    custom_resources.install()
     containers, endpoints, record = Containers(directory), Endpoints(), Record()
     app = App(record, Runtime(endpoints, containers, record), Control(record, endpoints, directory))
 

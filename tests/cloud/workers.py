@@ -4,11 +4,8 @@
 - A streamed answer stays bytes; ministack would decode it as UTF-8 text.
 - Everything that a function prints goes to a file as well, so that it can be read while the function runs and after its
   stack, with its log group, is gone.
-- A custom resource whose function ended without answering fails at once. AWS waits for the ServiceTimeout, and so would
-  ministack; the answer cannot come any more.
 """
 
-import json
 import queue
 import re
 from email.message import Message
@@ -18,7 +15,6 @@ from typing import IO, Any
 
 from ministack.core.lambda_runtime import ProvidedWorker
 from ministack.services import lambda_svc
-from ministack.services.cloudformation import custom_resource
 
 # The names that ministack sets and that Lambda documents.
 _LAMBDA_VARIABLES = frozenset(
@@ -54,7 +50,6 @@ def install(logs: Path, origin: str) -> None:
     _clean_environment(origin)
     _keep_streamed_bytes()
     _copy_output(logs)
-    _fail_unanswered_custom_resources()
 
 
 def _clean_environment(origin: str) -> None:
@@ -129,23 +124,6 @@ def _copy_output(logs: Path) -> None:
             original(worker, _Copied(stream, copy), log_queue)
 
     ProvidedWorker._pump_output = pump_output
-
-
-def _fail_unanswered_custom_resources() -> None:
-    original = lambda_svc._execute_function_with_config_scope
-
-    def execute(function: dict[str, Any], event: dict[str, Any]) -> dict[str, Any]:
-        result = original(function, event)
-        if isinstance(event, dict) and "ResponseURL" in event:
-            token = event["ResponseURL"].rpartition("/")[2]
-            waiting = custom_resource._pending.get(token)
-            if waiting and not waiting["event"].is_set():
-                said = json.dumps(result.get("body")) if result.get("error") else "it returned normally"
-                reason = f"the function ended without answering CloudFormation: {said}"
-                custom_resource.deliver_response(token, {"Status": "FAILED", "Reason": reason})
-        return result
-
-    lambda_svc._execute_function_with_config_scope = execute
 
 
 class _Copied:

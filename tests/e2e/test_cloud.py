@@ -117,6 +117,45 @@ def test_a_fence_by_path_and_boundary_holds(cloud: Cloud):
     assert made["Role"]["Arn"] == f"arn:aws:iam::{ACCOUNT}:role/inside/made"
 
 
+def test_a_deny_of_all_but_some_and_a_list_of_policies_hold(cloud: Cloud):
+    """What the provisioner's permissions are made of where something is adopted."""
+    account = "131212121212"
+    admin = cloud.admin(account).client("iam")
+    document = json.dumps({"Version": "2012-10-17", "Statement": [people.allow("s3:GetObject")]})
+    policies = [admin.create_policy(PolicyName=n, PolicyDocument=document)["Policy"]["Arn"] for n in ("A", "B", "C")]
+    for name in ("named", "other"):
+        admin.create_role(RoleName=name, AssumeRolePolicyDocument=document, PermissionsBoundary=policies[0])
+    named = f"arn:aws:iam::{account}:role/named"
+    fenced = people.user(
+        cloud,
+        account,
+        "fenced",
+        people.allow("iam:DeleteRolePermissionsBoundary"),
+        {"Effect": "Deny", "Action": "iam:DeleteRolePermissionsBoundary", "NotResource": [named]},
+        {**people.allow("iam:AttachRolePolicy"), "Condition": {"ArnEquals": {"iam:PolicyARN": policies[:2]}}},
+        people.allow("iam:SetDefaultPolicyVersion", policies[0]),
+    ).client("iam")
+    fenced.attach_role_policy(RoleName="named", PolicyArn=policies[1])
+    with refused(403, "AccessDenied"):
+        fenced.attach_role_policy(RoleName="named", PolicyArn=policies[2])
+    fenced.delete_role_permissions_boundary(RoleName="named")
+    with refused(403, "AccessDenied"):
+        fenced.delete_role_permissions_boundary(RoleName="other")
+    admin.create_policy_version(PolicyArn=policies[0], PolicyDocument=document, SetAsDefault=True)
+    fenced.set_default_policy_version(PolicyArn=policies[0], VersionId="v1")
+    assert admin.get_policy(PolicyArn=policies[0])["Policy"]["DefaultVersionId"] == "v1"
+    with refused(403, "AccessDenied"):
+        fenced.set_default_policy_version(PolicyArn=policies[1], VersionId="v1")
+
+
+def test_u04_a_policys_name_is_taken_whatever_its_path_and_case(cloud: Cloud):
+    admin = cloud.admin("141212121212").client("iam")
+    document = json.dumps({"Version": "2012-10-17", "Statement": [people.allow("s3:GetObject")]})
+    admin.create_policy(PolicyName="Taken", PolicyDocument=document)
+    with refused(409, "EntityAlreadyExists"):
+        admin.create_policy(PolicyName="taken", Path="/elsewhere/", PolicyDocument=document)
+
+
 def test_functions_get_lambdas_environment_and_not_this_machines(cloud: Cloud):
     package = io.BytesIO()
     with zipfile.ZipFile(package, "w") as archive:

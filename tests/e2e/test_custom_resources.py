@@ -156,6 +156,26 @@ def test_c40_two_roles_of_two_stacks_do_not_touch_each_other(world: World):
     assert world.parent.admin.client("iam").get_role(RoleName="SageMakerExternal")["Role"] == before
 
 
+@pytest.mark.parametrize("where", ["/", PATH], ids=["elsewhere", "in-our-path"])
+def test_u09_a_strangers_policy_on_our_role_is_left_alone_and_named(world: World, where: str):
+    """Updates go on; the deletion waits until its owner has taken it off."""
+    stack = deploy_role(world)
+    iam = world.parent.admin.client("iam")
+    nothing = json.dumps({"Version": "2012-10-17", "Statement": [people.allow("s3:GetObject")]})
+    theirs = iam.create_policy(PolicyName="Theirs", Path=where, PolicyDocument=nothing)["Policy"]["Arn"]
+    iam.attach_role_policy(RoleName="Second", PolicyArn=theirs)
+    try:
+        deploy_role(world, EndpointNames=["iris", "echo"])
+        attached = iam.list_attached_role_policies(RoleName="Second")["AttachedPolicies"]
+        assert theirs in {policy["PolicyArn"] for policy in attached}
+        assert invoke(world, "echo") == b"x"
+        with pytest.raises(DeployFailed, match=f"DELETE_FAILED .*{theirs}"):
+            stack.delete()
+    finally:
+        iam.detach_role_policy(RoleName="Second", PolicyArn=theirs)
+        iam.delete_policy(PolicyArn=theirs)
+
+
 def test_s15_an_external_id_of_ones_own_is_asked_for_and_not_printed(world: World):
     stack = deploy_role(world, ExternalId="tenant-7-of-many")
     (statement,) = world.parent.admin.client("iam").get_role(RoleName="Second")["Role"]["AssumeRolePolicyDocument"][

@@ -26,11 +26,12 @@ PARAMETERS = {
     "PolicyName",
     "GroupName",
     "IamPath",
+    "AdoptArns",
     "Architecture",
     "LogRetentionDays",
     "LogLevel",
 }
-LISTS = {"EndpointNames", "TrustedAccountIds", "TrustedPrincipalArns", "UserNames"}
+LISTS = {"EndpointNames", "TrustedAccountIds", "TrustedPrincipalArns", "UserNames", "AdoptArns"}
 
 
 def test_parameters_have_their_names_and_defaults():
@@ -132,6 +133,25 @@ VALUES = [
             "/a?/",
             "/${x}/",
             "/" + "a" * 63 + "/",
+        ],
+    ),
+    (
+        "AdoptArns",
+        ["", f"{ARN}:role/a", f"{ARN}:policy/path/a.b@c", f"{ARN}:group/a", "arn:aws-cn:iam::111122223333:role/a"],
+        [
+            "*",
+            f"{ARN}:*",
+            f"{ARN}:role/*",
+            f"{ARN}:role/a?",
+            f"{ARN}:role/",
+            f"{ARN}:role/a/",
+            f"{ARN}:role//a",
+            f"{ARN}:user/a",
+            f"{ARN}:root",
+            "arn:aws:iam::aws:policy/AdministratorAccess",
+            "arn:aws:iam::*:role/a",
+            f"{ARN}:role/${{x}}",
+            f"{ARN}:role/a\n",
         ],
     ),
     ("Side", ["Parent", "Child", "Both"], ["", "parent"]),

@@ -106,6 +106,7 @@ CALLS = {
         "GetPolicyVersion",
         "ListPolicyVersions",
         "CreatePolicyVersion",
+        "SetDefaultPolicyVersion",
         "DeletePolicyVersion",
         "DeletePolicy",
         "TagPolicy",
@@ -160,7 +161,7 @@ def test_s09_the_fence_follows_the_path():
     [
         (CHILD, [PARENT_ROLE]),
         ({**CHILD, "RoleArn": f"{PARENT_ROLE},{PARENT_ROLE}2"}, [PARENT_ROLE, f"{PARENT_ROLE}2"]),
-        (BOTH, ["<ExternalRole.RoleArn>"]),
+        (BOTH, ["<ExternalRole>"]),
     ],
     ids=["one", "two", "both"],
 )
@@ -228,5 +229,6 @@ def test_s13_environments_hold_what_is_said_and_nothing_else(given):
     assert environments.pop("ProvisionerFunction") == {
         "PERMISSIONS_BOUNDARY_ARN": BOUNDARY,
         "IAM_PATH": "/sagemaker-external/",
+        "ADOPT_ARNS": "",
     }
     assert [variables.keys() for variables in environments.values()] == ([] if given is PARENT else [{"GRANTS"}])

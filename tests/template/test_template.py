@@ -24,14 +24,14 @@ def test_s20_every_route_needs_a_signature():
         assert operation["security"] == [{"AWS_IAM": []}], route
 
 
-def test_every_route_streams_and_waits_as_long_as_the_function():
+def test_every_route_streams_and_waits_longer_than_the_function():
     timeout = Stack(**CHILD).properties("InvokerFunction")["Timeout"]
     for route, operation in operations().items():
         integration = operation["x-amazon-apigateway-integration"]
         assert integration["type"] == "aws_proxy", route
         assert integration["uri"].endswith("2021-11-15/functions/<InvokerFunction.Arn>/response-streaming-invocations")
         assert integration["responseTransferMode"] == "STREAM", route
-        assert integration["timeoutInMillis"] == timeout * 1000, route
+        assert integration["timeoutInMillis"] > timeout * 1000, route
         # The function's own role calls; a caller's credentials or an invoke role would need more rights.
         assert "credentials" not in integration, route
 
@@ -146,7 +146,7 @@ def test_s04_s05_a_trial_trusts_its_invoker_by_name_and_not_its_own_account():
         (
             BOTH,
             {
-                "RoleArn": "<ExternalRole.RoleArn>",
+                "RoleArn": "<ExternalRole>",
                 "ExternalId": "<ExternalRole.ExternalId>",
                 "EndpointNames": "iris",
                 "Region": "us-east-1",
@@ -180,7 +180,7 @@ def grants(**given):
 def test_outputs_of_each_side(given, names):
     outputs = Stack(**given).outputs
     assert outputs.keys() == names
-    assert outputs["RoleArn"] == (PARENT_ROLE if given is CHILD else "<ExternalRole.RoleArn>")
+    assert outputs["RoleArn"] == (PARENT_ROLE if given is CHILD else "<ExternalRole>")
     assert outputs["ExternalId"] == ("111122223333" if given is CHILD else "<ExternalRole.ExternalId>")
     api_url = "https://<Api>.execute-api.us-east-1.amazonaws.com/<Apiv1Stage>"
     assert outputs.get("ApiUrl", api_url) == api_url
