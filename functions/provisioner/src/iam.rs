@@ -5,6 +5,7 @@ mod read;
 use std::time::Duration;
 
 use aws_sdk_iam::Client;
+use aws_sdk_iam::config::retry::RetryConfig;
 use aws_sdk_iam::error::SdkError;
 use aws_sdk_iam::types::Tag;
 use aws_smithy_runtime_api::http::Response;
@@ -23,6 +24,17 @@ const SETTLE: [Duration; 6] = [
     Duration::from_secs(6),
     Duration::from_secs(8),
 ];
+
+/// More tries than the SDK's three: a stack's deployment makes IAM throttle (U22).
+const ATTEMPTS: u32 = 8;
+
+/// How the SDK's client tries again, below the waits of [`Iam::apply`]. Not in its
+/// adaptive mode, which paces every later call after a throttle, down to one in two
+/// seconds: two throttles made a Create of the recipe take 28 s. A handful of calls
+/// in a row is no load that needs pacing.
+pub fn retries() -> RetryConfig {
+    RetryConfig::standard().with_max_attempts(ATTEMPTS)
+}
 
 /// What a creation gave: the ARN and id are read, never built from input (S08).
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use aws_smithy_types::retry::RetryConfig;
 use provisioner::handler::Settings;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -187,11 +186,10 @@ async fn u24_a_quota_is_not_tried_again() {
     assert!(start.elapsed() < Duration::from_secs(1));
 }
 
-/// With as many tries of the SDK below ours as `main` asks for; not adaptive, whose pace
-/// is the same for the whole process and goes by the real clock.
+/// With the SDK's tries below ours, as in the function.
 fn patient() -> Stage {
     let settings = Settings::read(|name| (name == "PERMISSIONS_BOUNDARY_ARN").then(|| BOUNDARY.to_owned()));
-    Stage::retrying(settings, RetryConfig::standard().with_max_attempts(8))
+    Stage::retrying(settings, provisioner::iam::retries())
 }
 
 /// U13, U19, U20: conflicts of the moment are waited for, within bounds.
