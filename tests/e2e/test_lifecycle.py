@@ -206,10 +206,11 @@ def test_a_renamed_group_does_not_block_the_deletion_of_the_stack(cloud: Cloud):
     stack = child(cloud)
     iam = stack.admin.client("iam")
     iam.update_group(GroupName="SagemakerTester", NewGroupName="Kept")
-    before = ours(cloud, CHILD)
+    before, function = ours(cloud, CHILD), stack.physical_id("ProvisionerFunction")
     stack.delete()
     assert holdings(cloud, CHILD) == before
     assert list(before) == [GROUP.replace("SagemakerTester", "Kept")]
+    assert f"left alone: {GROUP}, which is not there: others removed or renamed it" in cloud.logs(CHILD, function)
     iam.remove_user_from_group(GroupName="Kept", UserName="alice")
     iam.delete_group_policy(GroupName="Kept", PolicyName="AssumeSageMakerExternal")
     iam.delete_group(GroupName="Kept")

@@ -258,7 +258,10 @@ impl Lifecycle<'_> {
                 tokio::time::sleep(*wait).await;
                 continue;
             }
-            let (steps, left) = H::retire(place, &self.owner, &state).map_err(Error::Refused)?;
+            let (steps, mut left) = H::retire(place, &self.owner, &state).map_err(Error::Refused)?;
+            if expected && H::is_absent(&state) {
+                left.push(format!("{}, which is not there: others removed or renamed it", H::id(place)));
+            }
             match self.carry_out(&steps, &H::id(place)).await {
                 Ok(_) => return Ok(left),
                 Err(Error::Step { step, failure }) if is_surprise(&step, &failure) => match waits.next() {

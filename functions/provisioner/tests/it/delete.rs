@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::iam::Fault;
-use crate::stage::{POLICY_ARN, Stage, create, delete, role, update, with, writes};
+use crate::stage::{GROUP_ARN, POLICY_ARN, ROLE_ARN, Stage, create, delete, group, role, update, with, writes};
 
 /// C21, U10, U11, U37: everything that hangs on the role goes before it, in order.
 #[tokio::test(start_paused = true)]
@@ -64,6 +64,21 @@ async fn c20_what_is_gone_is_deleted() {
     stage.iam.take_calls();
     stage.succeed(&delete(&id, &role())).await;
     assert_eq!(writes(&stage.iam.take_calls()), [""; 0]);
+}
+
+/// C20: what others removed or renamed cannot be removed again: done, and said. Under an id
+/// that CloudFormation invented there need never have been anything.
+#[tokio::test(start_paused = true)]
+async fn c20_what_is_not_there_is_said() {
+    for (properties, arn) in [(role(), ROLE_ARN), (group(), GROUP_ARN)] {
+        let stage = Stage::new();
+        let answer = stage.succeed(&delete(arn, &properties)).await;
+        let note = format!("left alone: {arn}, which is not there: others removed or renamed it");
+        assert_eq!(answer["Reason"], note, "{answer}");
+        let answer = stage.succeed(&delete("stack-Resource-1ABC", &properties)).await;
+        assert_eq!(answer.get("Reason"), None, "{answer}");
+        assert_eq!(writes(&stage.iam.take_calls()), [""; 0]);
+    }
 }
 
 /// U14: gone between the reading and the step: the next step is taken all the same.
