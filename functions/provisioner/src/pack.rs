@@ -87,10 +87,9 @@ pub(crate) fn pack(
                     "PolicyName: policy {arn} exists already and was not made by this resource; remove it or choose another PolicyName"
                 ));
             }
-            Some(policy) if !owner.owns(&policy.tags) => {
-                spec.adopt.iter().try_for_each(|adopt| adopt.allow(&arn.to_string(), &arn.path))?;
-            }
-            _ => {}
+            Some(policy) if owner.owns(&policy.tags) => {}
+            // To be adopted, or to be made beside an adopted role.
+            _ => spec.adopt.iter().try_for_each(|adopt| adopt.allow(&arn.to_string(), &arn.path))?,
         }
     }
     Ok(buckets)

@@ -176,6 +176,42 @@ async fn what_may_not_be_adopted_is_left_alone() {
     }
 }
 
+/// A grant too long for one policy needs further ones at the role's path: said before
+/// anything is adopted, unless they are named too.
+#[tokio::test(start_paused = true)]
+async fn further_policies_of_an_adopted_role_must_be_named() {
+    let names: Vec<String> = (0..90).map(|n| format!("endpoint-with-a-long-name-{n:03}")).collect();
+    let long = adopting(with(role(), json!({"EndpointNames": names})));
+    let stage = by_hand(&[ROLE, POLICY].join(","));
+    let before = held(&stage);
+    let (reason, id) = stage.fail(&create(&long)).await;
+    assert!(
+        reason.contains(&format!("{POLICY}-2 lies outside /sagemaker-external/; name it in AdoptArns")),
+        "{reason}"
+    );
+    assert_eq!((id.as_str(), held(&stage)), ("SageMakerExternal::CreateFailed", before));
+    assert_eq!(writes(&stage.iam.take_calls()), [""; 0]);
+
+    let stage = by_hand(&[ROLE, POLICY, &format!("{POLICY}-2"), &format!("{POLICY}-3")].join(","));
+    let before = held(&stage);
+    let id = stage.created(&create(&long)).await;
+    assert!(stage.iam.world().policies.contains_key("sagemakerexternalinvokeendpoint-2"));
+    stage.succeed(&delete(&id, &long)).await;
+    assert_eq!(held(&stage), before);
+}
+
+/// U18: AttachRolePolicy is allowed on roles with the boundary only, and IAM's copies may
+/// not have seen it put there yet.
+#[tokio::test(start_paused = true)]
+async fn u18_a_boundary_just_put_is_waited_for() {
+    let stage = all();
+    for _ in 0..3 {
+        stage.iam.fault("AttachRolePolicy", Fault::Refused(403, "AccessDenied", "no identity-based policy allows it"));
+    }
+    stage.succeed(&create(&adopting(role()))).await;
+    assert!(stage.iam.take_calls().iter().any(|call| call.starts_with("AttachRolePolicy") && !call.contains('!')));
+}
+
 /// Below the path too: a role without the boundary can be given back only where the
 /// boundary can be taken off.
 #[tokio::test(start_paused = true)]
