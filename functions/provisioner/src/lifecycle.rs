@@ -297,7 +297,7 @@ impl Lifecycle<'_> {
             match self.iam.apply(step, waits).await {
                 Ok(made) => {
                     tracing::info!(step = %step, "applied");
-                    fresh |= step.is_creation();
+                    fresh |= step.opens();
                     self.progress.set(|inner| inner.confirmed |= step.is_claim());
                     if !matches!(step, Step::CreatePolicy { .. }) {
                         entity = entity.or(made);

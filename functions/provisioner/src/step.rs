@@ -153,6 +153,12 @@ impl Step {
     pub fn is_creation(&self) -> bool {
         matches!(self, Self::CreateRole { .. } | Self::CreatePolicy { .. } | Self::CreateGroup { .. })
     }
+
+    /// Steps after which a later one may be refused while IAM's copies catch up: the
+    /// entity is not known yet, or not yet with the boundary that permissions ask for.
+    pub fn opens(&self) -> bool {
+        self.is_creation() || matches!(self, Self::PutBoundary { .. })
+    }
 }
 
 /// IAM's own name of the action, and what it acts on: for logs and reasons.
