@@ -10,6 +10,7 @@ use http_body::Frame;
 use tokio::time::{Sleep, sleep_until};
 
 use crate::deadline::Deadline;
+use crate::stream::{Form, Relay};
 
 pub enum Body {
     Bytes(Bytes),
@@ -21,6 +22,8 @@ pub enum Body {
 
 pub struct Passing {
     upstream: SdkBody,
+    relay: Relay,
+    has_ended: bool,
     until: Pin<Box<Sleep>>,
     request_id: String,
 }
@@ -30,6 +33,8 @@ pub struct Passing {
 pub enum Cut {
     /// SageMaker's answer broke off.
     Upstream,
+    /// It is no event stream, where one was to be read.
+    Garbled,
     /// Lambda's deadline came first.
     Deadline,
 }
@@ -38,6 +43,7 @@ impl fmt::Display for Cut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Upstream => "the endpoint's answer broke off",
+            Self::Garbled => "the endpoint's answer is not a readable event stream",
             Self::Deadline => "the function's time ended before the endpoint's answer did",
         })
     }
@@ -46,9 +52,10 @@ impl fmt::Display for Cut {
 impl std::error::Error for Cut {}
 
 impl Body {
-    pub fn passing(upstream: SdkBody, deadline: Deadline, request_id: &str) -> Self {
+    pub fn passing(upstream: SdkBody, form: Form, deadline: Deadline, request_id: &str) -> Self {
         let until = Box::pin(sleep_until(deadline.at()));
-        Self::Passing(Passing { upstream, until, request_id: request_id.to_owned() })
+        let request_id = request_id.to_owned();
+        Self::Passing(Passing { upstream, relay: Relay::new(form), has_ended: false, until, request_id })
     }
 }
 
@@ -75,24 +82,32 @@ impl http_body::Body for Body {
 
 impl Passing {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
-        if self.until.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Some(Err(self.cut(Cut::Deadline))));
-        }
         loop {
+            match self.relay.next() {
+                Ok(Some(piece)) => return Poll::Ready(Some(Ok(piece))),
+                Ok(None) if self.has_ended || self.relay.is_over() => return Poll::Ready(None),
+                Ok(None) => {}
+                Err(cut) => return self.end(Some(cut)),
+            }
+            if self.until.as_mut().poll(cx).is_ready() {
+                return self.end(Some(Cut::Deadline));
+            }
             match ready!(http_body::Body::poll_frame(Pin::new(&mut self.upstream), cx)) {
-                None => return Poll::Ready(None),
-                Some(Err(_)) => return Poll::Ready(Some(Err(self.cut(Cut::Upstream)))),
-                Some(Ok(frame)) => {
-                    if let Ok(bytes) = frame.into_data() {
-                        return Poll::Ready(Some(Ok(bytes)));
-                    }
-                }
+                None => return self.end(None),
+                Some(Err(_)) => return self.end(Some(Cut::Upstream)),
+                Some(Ok(frame)) => self.relay.push(frame.into_data().unwrap_or_default()),
             }
         }
     }
 
-    fn cut(&self, cut: Cut) -> Cut {
-        tracing::error!(target: "invoker", request_id = self.request_id, cause = %cut, "answer cut");
-        cut
+    /// The end of SageMaker's answer, which is a cut within a frame even if it came
+    /// well: what is left to say of it.
+    fn end(&mut self, cut: Option<Cut>) -> Poll<Option<Result<Bytes, Cut>>> {
+        self.has_ended = true;
+        let cut = cut.or_else(|| self.relay.is_inside().then_some(Cut::Upstream));
+        if let Some(cut) = cut {
+            tracing::error!(target: "invoker", request_id = self.request_id, cause = %cut, "answer cut");
+        }
+        Poll::Ready(cut.map(|cut| self.relay.tell(cut)))
     }
 }

@@ -1,10 +1,14 @@
-//! InvokeEndpoint: the only file that calls SageMaker Runtime.
+//! The three operations: the only file that calls SageMaker Runtime.
 //!
-//! The SDK would read the whole answer into memory first. An interceptor takes a
-//! successful answer away before that, so that it can be passed on as it comes;
-//! the SDK then reads an empty one. Errors are left to the SDK to parse.
+//! The SDK signs and sends. Headers that are members, or will be, go out through an
+//! interceptor as the caller wrote them, since their names and values are the same
+//! on both sides. A successful answer is taken away by the same interceptor before
+//! the SDK reads it, so that it can be passed on as it comes; the SDK then reads an
+//! empty one. Errors are left to the SDK to parse.
 
 use std::collections::HashMap;
+use std::error::Error as StdError;
+use std::fmt;
 use std::mem;
 use std::sync::{Arc, Mutex};
 
@@ -19,8 +23,7 @@ use aws_sdk_sagemakerruntime::config::timeout::TimeoutConfig;
 use aws_sdk_sagemakerruntime::config::{
     Builder, ConfigBag, IdentityCache, Intercept, RuntimeComponents, StalledStreamProtectionConfig,
 };
-use aws_sdk_sagemakerruntime::error::SdkError;
-use aws_sdk_sagemakerruntime::operation::invoke_endpoint::InvokeEndpointError;
+use aws_sdk_sagemakerruntime::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sagemakerruntime::primitives::Blob;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
@@ -28,9 +31,12 @@ use aws_smithy_runtime_api::http::Response;
 use aws_smithy_types::body::SdkBody;
 use sagemaker_external::arn::Region;
 use sagemaker_external::failure::{Failure, Kind};
+use serde_json::{Map, Value};
 
 use crate::deadline::Deadline;
-use crate::request::InvokeEndpoint;
+use crate::headers::Headers;
+use crate::operation::Operation;
+use crate::request::Invocation;
 
 /// SageMaker's answer as it came: any success status, all its headers, and the
 /// body still to be read.
@@ -46,11 +52,12 @@ pub struct NotInvoked {
 }
 
 pub enum Why {
-    /// The model's container answered with an error: ModelError, all its members.
+    /// The model's container answered with an error: with all members but the
+    /// message, as they came.
     Model {
         status: u16,
         message: Option<String>,
-        original: Box<Original>,
+        members: Map<String, Value>,
     },
     /// Any other error with a code, modelled or newer than the model (R02).
     Service {
@@ -67,13 +74,6 @@ pub enum Why {
     Deadline,
     /// An answer that is not of this service, or no request at all.
     Fault,
-}
-
-/// ModelError's own members.
-pub struct Original {
-    pub status_code: Option<i32>,
-    pub message: Option<String>,
-    pub log_stream_arn: Option<String>,
 }
 
 /// One client for each region in which an endpoint is granted.
@@ -105,7 +105,7 @@ impl Runtimes {
     pub async fn invoke(
         &self,
         region: &Region,
-        request: InvokeEndpoint,
+        invocation: Invocation,
         credentials: Credentials,
         deadline: Deadline,
     ) -> Result<Upstream, NotInvoked> {
@@ -114,45 +114,50 @@ impl Runtimes {
         if deadline.is_over() {
             return Err(not(Why::Deadline, "Deadline"));
         }
-        let passage = Passage { untyped: request.content_type.is_none(), taken: Arc::default() };
+        let Invocation { operation, endpoint, headers, body, .. } = invocation;
+        let passage = Passage { headers, taken: Arc::default() };
         let taken = Arc::clone(&passage.taken);
         let config = Builder::default()
             .credentials_provider(credentials)
             // One request, one use: nothing to keep, and nobody else's to find.
             .identity_cache(IdentityCache::no_cache())
             .timeout_config(TimeoutConfig::builder().operation_timeout(deadline.left()).build());
-        let sent = client
-            .invoke_endpoint()
-            .endpoint_name(request.endpoint.as_str())
-            .set_content_type(request.content_type)
-            .set_accept(request.accept)
-            .set_custom_attributes(request.custom_attributes)
-            .set_target_model(request.target_model)
-            .set_target_variant(request.target_variant)
-            .set_target_container_hostname(request.target_container_hostname)
-            .set_inference_id(request.inference_id)
-            .set_enable_explanations(request.enable_explanations)
-            .set_inference_component_name(request.inference_component.map(|name| name.to_string()))
-            .set_session_id(request.session_id)
-            .body(Blob::new(request.body))
-            .customize()
-            .interceptor(passage)
-            .config_override(config)
-            .send()
-            .await;
-        match sent {
-            Ok(_) => take(&taken).ok_or_else(|| not(Why::Fault, "NoAnswer")),
-            Err(error) => Err(not_invoked(&error)),
+        macro_rules! send {
+            ($call:ident) => {
+                client
+                    .$call()
+                    .endpoint_name(endpoint.as_str())
+                    // Of an asynchronous call, an absent body and an empty one are the same.
+                    .body(Blob::new(body))
+                    .customize()
+                    .interceptor(passage)
+                    .config_override(config)
+                    .send()
+                    .await
+                    .map(drop)
+                    .map_err(|error| not_invoked(&error))
+            };
         }
+        match operation {
+            Operation::InvokeEndpoint => send!(invoke_endpoint),
+            Operation::InvokeEndpointWithResponseStream => send!(invoke_endpoint_with_response_stream),
+            Operation::InvokeEndpointAsync => send!(invoke_endpoint_async),
+        }?;
+        take(&taken).ok_or_else(|| not(Why::Fault, "NoAnswer"))
     }
 }
 
-/// Carries what the SDK has no member for.
-#[derive(Debug)]
+/// Carries the headers there and the answer back.
 struct Passage {
-    /// The caller gave no Content-Type: none is sent, not the SDK's default.
-    untyped: bool,
+    headers: Headers,
     taken: Arc<Mutex<Option<Response>>>,
+}
+
+/// The SDK asks for it; the headers are nothing to show.
+impl fmt::Debug for Passage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Passage")
+    }
 }
 
 #[dyn_dispatch_hint]
@@ -167,8 +172,11 @@ impl Intercept for Passage {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        if self.untyped {
-            context.request_mut().headers_mut().remove("content-type");
+        let headers = context.request_mut().headers_mut();
+        // The SDK's default; the caller's own follows, if there is one.
+        headers.remove("content-type");
+        for (name, value) in self.headers.iter() {
+            headers.try_insert(name.clone(), value.clone())?;
         }
         Ok(())
     }
@@ -195,14 +203,15 @@ fn take(taken: &Mutex<Option<Response>>) -> Option<Upstream> {
     response.try_into_http1x().ok()
 }
 
-fn not_invoked(error: &SdkError<InvokeEndpointError, Response>) -> NotInvoked {
+/// By code and status, whatever the operation: the SDK has a type of its own for the
+/// errors of each.
+fn not_invoked<E>(error: &SdkError<E, Response>) -> NotInvoked
+where
+    E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+{
     let failure = Failure::of(error);
     let why = match error {
-        SdkError::ServiceError(service) => {
-            let raw = service.raw();
-            let retry_after = raw.headers().get("retry-after").and_then(|seconds| seconds.parse().ok());
-            answered(service.err(), raw.status().as_u16(), retry_after, &failure)
-        }
+        SdkError::ServiceError(service) => answered(service.err(), service.raw(), failure.kind),
         SdkError::TimeoutError(_) => Why::Deadline,
         SdkError::DispatchFailure(_) => Why::Unavailable,
         _ => Why::Fault,
@@ -211,31 +220,37 @@ fn not_invoked(error: &SdkError<InvokeEndpointError, Response>) -> NotInvoked {
     NotInvoked { why, code: failure.code, request_id: id.map(str::to_owned) }
 }
 
-fn answered(error: &InvokeEndpointError, status: u16, retry_after: Option<u32>, failure: &Failure) -> Why {
-    let message = error.meta().message().map(str::to_owned);
-    let code = error.meta().code();
-    match error {
-        InvokeEndpointError::ModelError(model) => Why::Model {
-            status,
-            message,
-            original: Box::new(Original {
-                status_code: model.original_status_code(),
-                message: model.original_message().map(str::to_owned),
-                log_stream_arn: model.log_stream_arn().map(str::to_owned),
-            }),
-        },
-        InvokeEndpointError::InternalDependencyException(_)
-        | InvokeEndpointError::InternalFailure(_)
-        | InvokeEndpointError::ModelNotReadyException(_)
-        | InvokeEndpointError::ServiceUnavailable(_)
-        | InvokeEndpointError::ValidationError(_) => Why::Service { status, message, retry_after },
+fn answered(error: &impl ProvideErrorMetadata, raw: &Response, kind: Kind) -> Why {
+    let status = raw.status().as_u16();
+    let message = error.message().map(str::to_owned);
+    let retry_after = raw.headers().get("retry-after").and_then(|seconds| seconds.parse().ok());
+    match error.code() {
+        Some("ModelError" | "ModelStreamError") => Why::Model { status, message, members: members(raw) },
+        Some(
+            "InternalDependencyException"
+            | "InternalFailure"
+            | "InternalStreamFailure"
+            | "ModelNotReadyException"
+            | "ServiceUnavailable"
+            | "ValidationError",
+        ) => Why::Service { status, message, retry_after },
         // Not modelled. Any 401 or 403 is about the assumed session, not the caller's own
         // credentials, which is how a client would read the service's code.
-        _ if status == 401 || failure.kind == Kind::Denied => Why::Denied,
-        _ if failure.kind == Kind::Throttled => Why::Throttled,
-        _ if code.is_some() && status >= 400 => Why::Service { status, message, retry_after },
+        _ if status == 401 || kind == Kind::Denied => Why::Denied,
+        _ if kind == Kind::Throttled => Why::Throttled,
+        Some(_) if status >= 400 => Why::Service { status, message, retry_after },
         // A page of the front end, before SageMaker itself.
         _ if (502..=504).contains(&status) => Why::Unavailable,
         _ => Why::Fault,
     }
+}
+
+/// The members of an error, without what stands in the answer elsewhere.
+fn members(raw: &Response) -> Map<String, Value> {
+    let body = raw.body().bytes().unwrap_or_default();
+    let mut members: Map<String, Value> = serde_json::from_slice(body).unwrap_or_default();
+    for elsewhere in ["Message", "message", "__type", "code"] {
+        members.remove(elsewhere);
+    }
+    members
 }

@@ -5,6 +5,7 @@ use sagemaker_external::name::EndpointName;
 
 use crate::assume::NotAssumed;
 use crate::endpoint::NotInvoked;
+use crate::operation::Operation;
 
 pub enum Error {
     Invalid(Invalid),
@@ -19,7 +20,7 @@ pub enum Error {
     /// AssumeRole gave no credentials.
     NotAssumed(EndpointName, NotAssumed),
     /// SageMaker's answer is an error, or there is none.
-    NotInvoked(EndpointName, NotInvoked),
+    NotInvoked(Operation, EndpointName, NotInvoked),
     /// The handler panicked.
     Panicked,
 }
@@ -28,7 +29,7 @@ impl Error {
     /// SageMaker's own id of a call that it answered with an error.
     pub fn upstream_request_id(&self) -> Option<&str> {
         match self {
-            Self::NotInvoked(_, not) => not.request_id.as_deref(),
+            Self::NotInvoked(_, _, not) => not.request_id.as_deref(),
             _ => None,
         }
     }
@@ -37,7 +38,7 @@ impl Error {
     pub fn into_cause(self) -> Option<String> {
         match self {
             Self::NotAssumed(_, not) => Some(not.code),
-            Self::NotInvoked(_, not) => Some(not.code),
+            Self::NotInvoked(_, _, not) => Some(not.code),
             _ => None,
         }
     }

@@ -18,7 +18,7 @@ use crate::error::{Error, Invalid};
 use crate::event::Event;
 use crate::grants::{Broken, Grants};
 use crate::record::Record;
-use crate::request::{InvokeEndpoint, Route};
+use crate::request::{Invocation, Route};
 use crate::response::{self, Answer};
 use crate::session;
 
@@ -68,30 +68,31 @@ impl Invoker {
         let caller = context.and_then(Caller::of).ok_or(Error::NoCaller)?;
         match route {
             Route::ListEndpoints => Ok(response::listed(grants, record)),
-            Route::InvokeEndpoint => {
-                let request = InvokeEndpoint::read(&read)?;
+            Route::Invoke(operation) => {
+                let invocation = Invocation::read(operation, &read)?;
                 drop(read);
                 // The event holds the body a second time.
                 drop(event);
-                self.invoke_endpoint(grants, &caller, request, deadline, record).await
+                self.invoke(grants, &caller, invocation, deadline, record).await
             }
         }
     }
 
-    async fn invoke_endpoint(
+    async fn invoke(
         &self,
         grants: &Grants,
         caller: &Caller,
-        request: InvokeEndpoint,
+        invocation: Invocation,
         deadline: Deadline,
         record: &mut Record,
     ) -> Result<Answer, Error> {
-        let endpoint = request.endpoint.clone();
+        let Invocation { operation, form, .. } = invocation;
+        let endpoint = invocation.endpoint.clone();
         record.endpoint = Some(endpoint.clone());
         let grant = grants.find(&endpoint).ok_or_else(|| Error::NotGranted(endpoint.clone()))?;
         let session = caller.session_name(&record.request_id).ok_or(Error::NoCaller)?;
         record.session = Some(session.clone());
-        let policy = session::policy(grant, &endpoint, request.inference_component.as_ref());
+        let policy = session::policy(grant, operation, &endpoint, invocation.inference_component.as_ref());
 
         let began = Instant::now();
         let credentials = self.sts.assume(grant, &session, policy, deadline).await;
@@ -99,10 +100,10 @@ impl Invoker {
         let credentials = credentials.map_err(|not| Error::NotAssumed(endpoint.clone(), not))?;
 
         let began = Instant::now();
-        let upstream = self.runtimes.invoke(&grant.region, request, credentials, deadline).await;
+        let upstream = self.runtimes.invoke(&grant.region, invocation, credentials, deadline).await;
         record.invoke = Some(began.elapsed());
-        let upstream = upstream.map_err(|not| Error::NotInvoked(endpoint, not))?;
-        Ok(response::passed(upstream, record, deadline))
+        let upstream = upstream.map_err(|not| Error::NotInvoked(operation, endpoint, not))?;
+        Ok(response::passed(upstream, form, record, deadline))
     }
 }
 

@@ -1,15 +1,12 @@
-//! Request headers by name, each at most once, each held to its member's rule.
-//!
-//! The models' own patterns are anchored at the start only, if at all, and no
-//! client library checks them (wire traps 4 and 5), so every rule here covers the
-//! whole value and is ASCII. No message repeats a value.
+//! Request headers by name, each at most once, each held to its member's rule. No
+//! message repeats a value.
 
-use std::fmt;
-
-use sagemaker_external::name::is_sagemaker_name;
+use http::HeaderName;
 
 use crate::error::Invalid;
 use crate::event::Event;
+use crate::operation::Operation;
+use crate::rule::Rule;
 
 /// A member of an operation's input that travels in a header.
 pub struct Member {
@@ -18,70 +15,106 @@ pub struct Member {
     pub rule: Rule,
 }
 
-/// What a value must be, from the service's model.
-pub enum Rule {
-    /// `\p{ASCII}*` without control characters, at most so many.
-    Text { max: usize },
-    /// `.*` without control characters, 1 to so many.
-    SomeText { max: usize },
-    /// `\A\S[\p{Print}]*\z`, 1 to so many.
-    Token { max: usize },
-    /// `\A[a-zA-Z0-9](-*[a-zA-Z0-9])*\z`, 1–63.
-    Name,
-    /// `NEW_SESSION`, or a name of 1–256.
-    Session,
-}
-
-impl Rule {
-    fn admits(&self, value: &str) -> bool {
-        // Printable ASCII throughout: nothing can end the header or start another
-        // one (S17), and a tab would be signed otherwise than it is sent.
-        let printable = value.bytes().all(|b| (b' '..=b'~').contains(&b));
-        printable
-            && match self {
-                Self::Text { max } => value.len() <= *max,
-                Self::SomeText { max } => (1..=*max).contains(&value.len()),
-                Self::Token { max } => (1..=*max).contains(&value.len()) && !value.starts_with(' '),
-                Self::Name => is_sagemaker_name(value),
-                Self::Session => value == "NEW_SESSION" || is_session_id(value),
-            }
-    }
-}
-
-impl fmt::Display for Rule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Text { max } => write!(f, "at most {max} printable ASCII characters"),
-            Self::SomeText { max } => write!(f, "1 to {max} printable ASCII characters"),
-            Self::Token { max } => write!(f, "1 to {max} printable ASCII characters and not start with a space"),
-            Self::Name => f.write_str("1 to 63 ASCII letters, digits and inner hyphens"),
-            Self::Session => f.write_str("NEW_SESSION or 1 to 256 ASCII letters, digits and inner hyphens"),
-        }
-    }
-}
-
-/// As the rule of names, but with a session's 256 characters.
-fn is_session_id(value: &str) -> bool {
-    let ends = [value.bytes().next(), value.bytes().last()];
-    value.len() <= 256
-        && ends.iter().all(|end| end.is_some_and(|b| b.is_ascii_alphanumeric()))
-        && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-}
-
 impl Member {
+    pub(crate) const fn new(header: &'static str, name: &'static str, rule: Rule) -> Self {
+        Self { header, name, rule }
+    }
+
     /// The member's value, absent when its header is.
     ///
     /// # Errors
     /// [`Invalid`] when the header comes more than once (S23) or breaks
     /// the rule.
-    pub fn read(&self, event: &Event<'_>) -> Result<Option<String>, Invalid> {
+    pub fn read<'e>(&self, event: &'e Event<'_>) -> Result<Option<&'e str>, Invalid> {
         let Self { header, name, rule } = self;
         match the_one(event, header) {
             Ok(None) => Ok(None),
-            Ok(Some(value)) if rule.admits(value) => Ok(Some(value.to_owned())),
+            Ok(Some(value)) if rule.admits(value) => Ok(Some(value)),
             Ok(Some(_)) => Err(Invalid(format!("header {header} ({name}) must be {rule}"))),
             Err(Repeated) => Err(Invalid(format!("header {header} ({name}) must be given at most once"))),
         }
+    }
+}
+
+/// The headers of a call to SageMaker: one of each name, each one printable line.
+#[derive(Default)]
+pub struct Headers(Vec<(HeaderName, String)>);
+
+impl Headers {
+    /// The operation's members, and what has a name of SageMaker's but is no member
+    /// known here: a member newer than this code need not wait for it.
+    ///
+    /// # Errors
+    /// [`Invalid`] for the first header that is repeated or breaks its rule.
+    pub fn read(event: &Event<'_>, operation: Operation) -> Result<Self, Invalid> {
+        let mut headers = Self::default();
+        for member in operation.members() {
+            if let Some(value) = member.read(event)? {
+                headers.set(member.header, value)?;
+            }
+        }
+        let known = headers.0.len();
+        let listed = event.multi_value_headers.0.iter().map(|(name, _)| name);
+        for name in listed.chain(event.headers.0.iter().map(|(name, _)| name)) {
+            let is_member = |member: &Member| name.eq_ignore_ascii_case(member.header);
+            if !is_sagemakers(name) || operation.members().iter().any(is_member) || headers.get(name).is_some() {
+                continue;
+            }
+            if headers.0.len() == known + NEWER {
+                let operation = operation.name();
+                return Err(Invalid(format!(
+                    "besides its members, {operation} may be given at most {NEWER} {SAGEMAKER}* headers"
+                )));
+            }
+            let name = header_name(name)?;
+            if let Some(value) = newer(event, &name)? {
+                headers.0.push((name, value.to_owned()));
+            }
+        }
+        Ok(headers)
+    }
+
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(key, _)| name.eq_ignore_ascii_case(key.as_str())).map(|(_, value)| value.as_str())
+    }
+
+    /// Adds a header that is not there yet, with a value that its rule admits.
+    pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<(), Invalid> {
+        self.0.push((header_name(name)?, value.to_owned()));
+        Ok(())
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &(HeaderName, String)> {
+        self.0.iter()
+    }
+}
+
+const SAGEMAKER: &str = "X-Amzn-SageMaker-";
+/// More than any operation has members.
+const NEWER: usize = 16;
+/// The longest known name has 42 characters.
+const NAME_MAX: usize = 64;
+/// That of the known members with the longest values.
+const NEWER_RULE: Rule = Rule::Text { max: 1024 };
+
+fn is_sagemakers(name: &str) -> bool {
+    name.get(..SAGEMAKER.len()).is_some_and(|prefix| prefix.eq_ignore_ascii_case(SAGEMAKER))
+}
+
+fn header_name(name: &str) -> Result<HeaderName, Invalid> {
+    let name = Some(name.as_bytes()).filter(|name| name.len() <= NAME_MAX).and_then(|n| HeaderName::from_bytes(n).ok());
+    name.ok_or_else(|| {
+        Invalid(format!("the name of an {SAGEMAKER}* header must be a header name of at most {NAME_MAX} characters"))
+    })
+}
+
+/// The value of a header of SageMaker's that is no member known here.
+fn newer<'e>(event: &'e Event<'_>, name: &HeaderName) -> Result<Option<&'e str>, Invalid> {
+    match the_one(event, name.as_str()) {
+        Ok(None) => Ok(None),
+        Ok(Some(value)) if NEWER_RULE.admits(value) => Ok(Some(value)),
+        Ok(Some(_)) => Err(Invalid(format!("header {name} must be {NEWER_RULE}"))),
+        Err(Repeated) => Err(Invalid(format!("header {name} must be given at most once"))),
     }
 }
 
@@ -107,13 +140,14 @@ fn the_one<'e>(event: &'e Event<'_>, name: &str) -> Result<Option<&'e str>, Repe
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use serde_json::{Value, json};
 
     fn read(event: &str, member: &Member) -> Result<Option<String>, String> {
         let event = Event::read(event.as_bytes()).expect("an event");
-        member.read(&event).map_err(|Invalid(sentence)| sentence)
+        member.read(&event).map(|value| value.map(str::to_owned)).map_err(|Invalid(sentence)| sentence)
     }
 
-    const ACCEPT: Member = Member { header: "Accept", name: "Accept", rule: Rule::Text { max: 1024 } };
+    const ACCEPT: Member = Member::new("Accept", "Accept", Rule::Text { max: 1024 });
 
     #[test]
     fn s23_a_header_is_found_in_either_map_in_any_case() {
@@ -142,51 +176,80 @@ mod tests {
         }
     }
 
+    fn rules() -> impl Iterator<Item = &'static Rule> {
+        Operation::ALL.into_iter().flat_map(|operation| operation.members()).map(|member| &member.rule)
+    }
+
     #[test]
     fn s17_what_could_split_or_garble_a_header_is_refused() {
-        let rules =
-            [Rule::Text { max: 64 }, Rule::SomeText { max: 64 }, Rule::Token { max: 64 }, Rule::Name, Rule::Session];
         for bad in ["a\r\nX-Evil: 1", "a\nb", "a\rb", "a\0b", "a\r\n folded", "a\tb", "a\x7f", "é", "a\u{2028}b"] {
-            for rule in &rules {
+            for rule in rules() {
                 assert!(!rule.admits(bad), "{rule} admitted {bad:?}");
             }
         }
     }
 
+    fn all(event: &Value) -> Result<Vec<(String, String)>, String> {
+        let json = event.to_string();
+        let event = Event::read(json.as_bytes()).expect("an event");
+        let headers = Headers::read(&event, Operation::InvokeEndpointAsync).map_err(|Invalid(sentence)| sentence)?;
+        Ok(headers.iter().map(|(name, value)| (name.to_string(), value.clone())).collect())
+    }
+
     #[test]
-    fn limits_are_inclusive_and_whole_string() {
-        let long = |n: usize| "a".repeat(n);
-        let cases = [
-            (Rule::Text { max: 1024 }, String::new(), true),
-            (Rule::Text { max: 1024 }, long(1024), true),
-            (Rule::Text { max: 1024 }, long(1025), false),
-            (Rule::SomeText { max: 64 }, String::new(), false),
-            (Rule::SomeText { max: 64 }, long(64), true),
-            (Rule::SomeText { max: 64 }, long(65), false),
-            (Rule::Token { max: 64 }, " a".to_owned(), false),
-            (Rule::Token { max: 64 }, "a b".to_owned(), true),
-            (Rule::Token { max: 64 }, String::new(), false),
-            (Rule::Name, long(63), true),
-            (Rule::Name, long(64), false),
-            (Rule::Name, "a/../b".to_owned(), false),
-            (Rule::Name, "a-".to_owned(), false),
-            (Rule::Session, "NEW_SESSION".to_owned(), true),
-            (Rule::Session, "OLD_SESSION".to_owned(), false),
-            (Rule::Session, "NEW_SESSION\n".to_owned(), false),
-            (Rule::Session, long(256), true),
-            (Rule::Session, long(257), false),
-            (Rule::Session, String::new(), false),
-            (Rule::Session, "-a".to_owned(), false),
-        ];
-        for (rule, value, admitted) in cases {
-            assert_eq!(rule.admits(&value), admitted, "{rule}: {value:?}");
+    fn r01_a_newer_header_is_read_once_from_either_map() {
+        let newer = vec![("x-amzn-sagemaker-newer".to_owned(), "a b".to_owned())];
+        for event in [
+            json!({ "headers": { "X-Amzn-SageMaker-Newer": "a b", "X-Amzn-Trace-Id": "1", "X-Amzn-SageMaker": "1" } }),
+            json!({ "multiValueHeaders": { "x-amzn-sagemaker-NEWER": ["a b"] } }),
+            json!({ "headers": { "X-Amzn-SageMaker-Newer": "a b" },
+                    "multiValueHeaders": { "x-amzn-sagemaker-newer": ["a b"] } }),
+        ] {
+            assert_eq!(all(&event), Ok(newer.clone()), "{event}");
         }
+        assert_eq!(all(&json!({ "headers": { "X-Amzn-SageMaker-Newer": null } })), Ok(vec![]));
+    }
+
+    #[test]
+    fn s17_s23_an_odd_newer_header_is_refused() {
+        let long = "a".repeat(1025);
+        for (headers, sentence) in [
+            (
+                json!({ "X-Amzn-SageMaker-Newer": ["1", "1"] }),
+                "header x-amzn-sagemaker-newer must be given at most once",
+            ),
+            (
+                json!({ "X-Amzn-SageMaker-Newer": ["1"], "x-amzn-sagemaker-newer": ["1"] }),
+                "header x-amzn-sagemaker-newer must be given at most once",
+            ),
+            (
+                json!({ "X-Amzn-SageMaker-Newer": ["canary\r\nX-Evil: 1"] }),
+                "header x-amzn-sagemaker-newer must be at most 1024 printable ASCII characters",
+            ),
+            (
+                json!({ "X-Amzn-SageMaker-Newer": [long] }),
+                "header x-amzn-sagemaker-newer must be at most 1024 printable ASCII characters",
+            ),
+            (
+                json!({ "X-Amzn-SageMaker-canary\r\nX-Evil": ["1"] }),
+                "the name of an X-Amzn-SageMaker-* header must be a header name of at most 64 characters",
+            ),
+        ] {
+            assert_eq!(all(&json!({ "multiValueHeaders": headers })), Err(sentence.to_owned()));
+        }
+        let many = |n: usize| (0..n).map(|n| (format!("X-Amzn-SageMaker-Newer-{n}"), json!("1"))).collect::<Value>();
+        assert_eq!(all(&json!({ "headers": many(16) })).map(|headers| headers.len()), Ok(16));
+        assert_eq!(
+            all(&json!({ "headers": many(17) })),
+            Err("besides its members, InvokeEndpointAsync may be given at most 16 X-Amzn-SageMaker-* headers"
+                .to_owned())
+        );
     }
 
     proptest! {
         #[test]
         fn s17_whatever_is_admitted_is_one_printable_line(value in "\\PC{0,80}|[ -~\r\n\t\0]{0,80}") {
-            for rule in [Rule::Text { max: 64 }, Rule::SomeText { max: 64 }, Rule::Token { max: 64 }, Rule::Session] {
+            for rule in rules() {
                 if rule.admits(&value) {
                     prop_assert!(value.bytes().all(|b| (0x20..0x7f).contains(&b)));
                     prop_assert!(http::HeaderValue::from_str(&value).is_ok());

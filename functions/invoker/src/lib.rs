@@ -2,8 +2,9 @@
 //! parent's role and calls the endpoint, and the answer streams back.
 //!
 //! `main → runtime → handler → everything else`. [`event`], [`headers`],
-//! [`request`], [`grants`], [`caller`] and [`session`] are pure: no tokio, no SDK,
-//! no clock. The SDK is called in [`assume`] and [`endpoint`] only.
+//! [`operation`], [`rule`], [`request`], [`grants`], [`caller`], [`session`] and [`stream`] are
+//! pure: no tokio, no client, no clock. The SDK is called in [`assume`] and
+//! [`endpoint`] only.
 
 pub mod assume;
 pub mod body;
@@ -16,8 +17,11 @@ pub mod grants;
 pub mod handler;
 pub mod headers;
 mod lenient;
+pub mod operation;
 pub mod record;
 pub mod request;
 pub mod response;
+pub mod rule;
 pub mod runtime;
 pub mod session;
+pub mod stream;

@@ -6,17 +6,16 @@ use sagemaker_external::name::{EndpointName, InferenceComponentName};
 
 use crate::error::Invalid;
 use crate::event::Event;
-use crate::headers::{Member, Rule};
+use crate::headers::{Headers, Member};
+use crate::operation::{INFERENCE_COMPONENT, INPUT_LOCATION, MODEL_ACCEPT, Operation};
+use crate::rule::Rule;
+use crate::stream::Form;
 
-/// The operations of the API.
-///
-/// `POST /endpoints/{name}/invocations-response-stream` (InvokeEndpointWithResponseStream),
-/// `POST /endpoints/{name}/async-invocations` (InvokeEndpointAsync) and
-/// `GET /endpoints/{name}` (the doctor) each become a variant here, with a row in
-/// [`Route::of`], a struct beside [`InvokeEndpoint`] and an arm in the handler.
+/// What the API does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Route {
-    InvokeEndpoint,
+    /// One of SageMaker Runtime's own operations.
+    Invoke(Operation),
     ListEndpoints,
 }
 
@@ -25,7 +24,10 @@ impl Route {
     /// encode in many ways.
     pub fn of(event: &Event<'_>) -> Option<Self> {
         match (event.method(), event.resource()) {
-            ("POST", "/endpoints/{name}/invocations") => Some(Self::InvokeEndpoint),
+            ("POST", resource) => {
+                let path = resource.strip_prefix("/endpoints/{name}")?;
+                Operation::ALL.into_iter().find(|operation| operation.path() == path).map(Self::Invoke)
+            }
             ("GET", "/endpoints") => Some(Self::ListEndpoints),
             _ => None,
         }
@@ -34,72 +36,59 @@ impl Route {
     /// For the log.
     pub fn name(self) -> &'static str {
         match self {
-            Self::InvokeEndpoint => "InvokeEndpoint",
+            Self::Invoke(operation) => operation.name(),
             Self::ListEndpoints => "ListEndpoints",
         }
     }
 }
 
-/// InvokeEndpoint's input, member by member (wire table `InvokeEndpointInput`).
-/// Without `Debug`: the body and the custom attributes are sensitive.
-pub struct InvokeEndpoint {
+/// A call of an endpoint, whatever the operation. Without `Debug`: the body and the
+/// custom attributes are sensitive.
+pub struct Invocation {
+    pub operation: Operation,
     pub endpoint: EndpointName,
-    pub content_type: Option<String>,
-    pub accept: Option<String>,
-    pub custom_attributes: Option<String>,
-    pub target_model: Option<String>,
-    pub target_variant: Option<String>,
-    pub target_container_hostname: Option<String>,
-    pub inference_id: Option<String>,
-    pub enable_explanations: Option<String>,
+    /// As in the headers; the session policy names it too.
     pub inference_component: Option<InferenceComponentName>,
-    pub session_id: Option<String>,
+    pub headers: Headers,
     /// Byte for byte, of any size that Lambda let through (R05).
     pub body: Vec<u8>,
+    /// What the caller wants of an answer that is a success.
+    pub form: Form,
 }
 
-const CONTENT_TYPE: Member = Member { header: "Content-Type", name: "ContentType", rule: Rule::Text { max: 1024 } };
-const ACCEPT: Member = Member { header: "Accept", name: "Accept", rule: Rule::Text { max: 1024 } };
-const CUSTOM_ATTRIBUTES: Member =
-    Member { header: "X-Amzn-SageMaker-Custom-Attributes", name: "CustomAttributes", rule: Rule::Text { max: 1024 } };
-const TARGET_MODEL: Member =
-    Member { header: "X-Amzn-SageMaker-Target-Model", name: "TargetModel", rule: Rule::Token { max: 1024 } };
-const TARGET_VARIANT: Member =
-    Member { header: "X-Amzn-SageMaker-Target-Variant", name: "TargetVariant", rule: Rule::Name };
-const TARGET_CONTAINER_HOSTNAME: Member =
-    Member { header: "X-Amzn-SageMaker-Target-Container-Hostname", name: "TargetContainerHostname", rule: Rule::Name };
-const INFERENCE_ID: Member =
-    Member { header: "X-Amzn-SageMaker-Inference-Id", name: "InferenceId", rule: Rule::Token { max: 64 } };
-const ENABLE_EXPLANATIONS: Member = Member {
-    header: "X-Amzn-SageMaker-Enable-Explanations",
-    name: "EnableExplanations",
-    rule: Rule::SomeText { max: 64 },
-};
-const INFERENCE_COMPONENT: Member =
-    Member { header: "X-Amzn-SageMaker-Inference-Component", name: "InferenceComponentName", rule: Rule::Name };
-const SESSION_ID: Member = Member { header: "X-Amzn-SageMaker-Session-Id", name: "SessionId", rule: Rule::Session };
+/// HTTP's own, which is no member of a streamed operation.
+const FORM: Member = Member::new("Accept", "the form of the stream", Rule::Text { max: 1024 });
 
-impl InvokeEndpoint {
+impl Invocation {
     /// # Errors
     /// [`Invalid`] for a wrong name, path, header or body.
-    pub fn read(event: &Event<'_>) -> Result<Self, Invalid> {
-        Ok(Self {
-            endpoint: endpoint_name(event, "/invocations")?,
-            content_type: CONTENT_TYPE.read(event)?,
-            accept: ACCEPT.read(event)?,
-            custom_attributes: CUSTOM_ATTRIBUTES.read(event)?,
-            target_model: TARGET_MODEL.read(event)?,
-            target_variant: TARGET_VARIANT.read(event)?,
-            target_container_hostname: TARGET_CONTAINER_HOSTNAME.read(event)?,
-            inference_id: INFERENCE_ID.read(event)?,
-            enable_explanations: ENABLE_EXPLANATIONS.read(event)?,
-            // The member's rule and the type's are the same.
-            inference_component: INFERENCE_COMPONENT.read(event)?.and_then(|name| name.parse().ok()),
-            session_id: SESSION_ID.read(event)?,
-            body: body(event)?,
-        })
+    pub fn read(operation: Operation, event: &Event<'_>) -> Result<Self, Invalid> {
+        let endpoint = endpoint_name(event, operation.path())?;
+        let mut headers = Headers::read(event, operation)?;
+        // The member's rule and the type's are the same.
+        let inference_component = headers.get(INFERENCE_COMPONENT.header).and_then(|name| name.parse().ok());
+        let body = body(event)?;
+        let form = match operation {
+            Operation::InvokeEndpoint => Form::AsIs,
+            Operation::InvokeEndpointWithResponseStream => Form::of_stream(FORM.read(event)?),
+            Operation::InvokeEndpointAsync => {
+                if headers.get(INPUT_LOCATION.header).is_some() != body.is_empty() {
+                    return Err(Invalid(NO_INPUT.to_owned()));
+                }
+                Form::AsIs
+            }
+        };
+        // A model that can answer in several forms is asked for the caller's.
+        if let (Form::Plain(media), None) = (form, headers.get(MODEL_ACCEPT.header)) {
+            headers.set(MODEL_ACCEPT.header, media.name())?;
+        }
+        Ok(Self { operation, endpoint, inference_component, headers, body, form })
     }
 }
+
+/// Two members of one input, of which the service's model says "exactly one".
+const NO_INPUT: &str = "the input must be either in header X-Amzn-SageMaker-InputLocation (InputLocation) or in the \
+                        body, and not in both";
 
 /// The endpoint's name, which must stand in the path as it is. API Gateway has
 /// decoded the parameter once, so the rule alone would let `%69ris` pass for
@@ -139,9 +128,14 @@ mod tests {
         })
     }
 
-    fn read(event: &Value) -> Result<InvokeEndpoint, String> {
+    fn read(event: &Value) -> Result<Invocation, String> {
+        read_as(Operation::InvokeEndpoint, event)
+    }
+
+    fn read_as(operation: Operation, event: &Value) -> Result<Invocation, String> {
         let json = event.to_string();
-        InvokeEndpoint::read(&Event::read(json.as_bytes()).expect("an event")).map_err(|Invalid(sentence)| sentence)
+        Invocation::read(operation, &Event::read(json.as_bytes()).expect("an event"))
+            .map_err(|Invalid(sentence)| sentence)
     }
 
     #[test]
@@ -150,7 +144,13 @@ mod tests {
             let json = json!({ "httpMethod": method, "resource": resource }).to_string();
             Route::of(&Event::read(json.as_bytes()).expect("an event"))
         };
-        assert_eq!(route("POST", "/endpoints/{name}/invocations"), Some(Route::InvokeEndpoint));
+        for (resource, operation) in [
+            ("/endpoints/{name}/invocations", Operation::InvokeEndpoint),
+            ("/endpoints/{name}/invocations-response-stream", Operation::InvokeEndpointWithResponseStream),
+            ("/endpoints/{name}/async-invocations", Operation::InvokeEndpointAsync),
+        ] {
+            assert_eq!(route("POST", resource), Some(Route::Invoke(operation)));
+        }
         assert_eq!(route("GET", "/endpoints"), Some(Route::ListEndpoints));
         for (method, resource) in [
             ("GET", "/endpoints/{name}/invocations"),

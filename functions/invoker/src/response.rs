@@ -12,10 +12,12 @@ use serde_json::{Map, Value, json};
 use crate::assume;
 use crate::body::Body;
 use crate::deadline::Deadline;
-use crate::endpoint::{self, Original, Upstream};
+use crate::endpoint::{self, Upstream};
 use crate::error::{Error, Invalid};
 use crate::grants::Grants;
+use crate::operation::Operation;
 use crate::record::Record;
+use crate::stream::Form;
 
 /// Always streamed: a buffered answer comes back empty under a streaming
 /// integration (awslabs/aws-lambda-rust-runtime issue 967).
@@ -25,6 +27,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 const VARIANT: HeaderName = HeaderName::from_static("x-amzn-invoked-production-variant");
+const MODEL_CONTENT_TYPE: HeaderName = HeaderName::from_static("x-amzn-sagemaker-content-type");
 const SAGEMAKER: &str = "x-amzn-sagemaker-";
 
 /// A throttled call may succeed a second later: STS's rate is per second.
@@ -34,7 +37,7 @@ const NOT_READY_SECONDS: u32 = 5;
 
 /// SageMaker's success, passed on: its status, its body as it comes, and of its
 /// headers those that the API promises (S18).
-pub fn passed(upstream: Upstream, record: &Record, deadline: Deadline) -> Answer {
+pub fn passed(upstream: Upstream, form: Form, record: &Record, deadline: Deadline) -> Answer {
     let (parts, body) = upstream.into_parts();
     let mut headers = HeaderMap::new();
     for (name, value) in &parts.headers {
@@ -43,7 +46,13 @@ pub fn passed(upstream: Upstream, record: &Record, deadline: Deadline) -> Answer
             headers.insert(name.clone(), value.clone());
         }
     }
-    answer(parts.status, headers, Body::passing(body, deadline, &record.request_id), record)
+    if let Form::Plain(media) = form {
+        // The model may have added a parameter, such as a charset.
+        let same = headers.get(MODEL_CONTENT_TYPE).filter(|model| model.to_str().is_ok_and(|text| media.is(text)));
+        let own = same.cloned().unwrap_or(HeaderValue::from_static(media.name()));
+        headers.insert(CONTENT_TYPE, own);
+    }
+    answer(parts.status, headers, Body::passing(body, form, deadline, &record.request_id), record)
 }
 
 /// What this API grants: endpoint names and regions, no role, no ExternalId.
@@ -169,10 +178,12 @@ fn shape(error: &Error) -> Shape<'_> {
                 Shape::new(500, "InternalFailure", "the request for credentials failed, and this API's log says how")
             }
         },
-        Error::NotInvoked(name, not) => match &not.why {
-            endpoint::Why::Model { status, message, original } => {
+        Error::NotInvoked(operation, name, not) => match &not.why {
+            // As modelled and unchanged: its log stream's ARN names the owner's account,
+            // and is meant to.
+            endpoint::Why::Model { status, message, members } => {
                 let message = message.as_deref().unwrap_or("the model answered with an error");
-                Shape { members: members(original), ..Shape::new(*status, "ModelError", message) }
+                Shape { members: members.clone(), ..Shape::new(*status, &not.code, message) }
             }
             endpoint::Why::Service { status, message, retry_after } => {
                 let message = hide_owners(message.as_deref().unwrap_or("the service gave no message"));
@@ -184,7 +195,8 @@ fn shape(error: &Error) -> Shape<'_> {
                 "AccessDeniedException",
                 format!(
                     "the grant does not cover this call of endpoint \"{name}\": the account that owns the endpoint \
-                     must allow it on the endpoint, and on the inference component if one is named"
+                     must allow {} on the endpoint, and on the inference component if one is named",
+                    operation.actions().join(" and ")
                 ),
             ),
             endpoint::Why::Throttled => {
@@ -194,6 +206,10 @@ fn shape(error: &Error) -> Shape<'_> {
             endpoint::Why::Unavailable => {
                 Shape::new(503, "ServiceUnavailable", "SageMaker Runtime could not be reached, try again later")
             }
+            endpoint::Why::Deadline if *operation == Operation::InvokeEndpointAsync => late(format!(
+                "endpoint \"{name}\" gave no answer before this API's own deadline and may have queued the request: \
+                 look for its output before you send it again"
+            )),
             endpoint::Why::Deadline => late(format!(
                 "endpoint \"{name}\" gave no answer before this API's own deadline: make the model faster, call it \
                  asynchronously if it needs more than 60 s, or raise Timeout and TimeoutInMillis in template.yaml"
@@ -212,17 +228,6 @@ fn shape(error: &Error) -> Shape<'_> {
 /// status and this code.
 fn late(message: String) -> Shape<'static> {
     Shape::new(504, "GatewayTimeoutException", message)
-}
-
-/// ModelError's members, as modelled and unchanged: its log stream's ARN names the
-/// owner's account, and is meant to.
-fn members(original: &Original) -> Map<String, Value> {
-    let members = [
-        ("OriginalStatusCode", original.status_code.map(Value::from)),
-        ("OriginalMessage", original.message.as_deref().map(Value::from)),
-        ("LogStreamArn", original.log_stream_arn.as_deref().map(Value::from)),
-    ];
-    members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
 /// A service's own text without ARNs and account ids (S16): SageMaker says

@@ -6,18 +6,25 @@ use sagemaker_external::name::{EndpointName, InferenceComponentName};
 use sagemaker_external::policy::allow;
 
 use crate::grants::Grant;
+use crate::operation::Operation;
 
-/// The policy as JSON, made by the serialiser (R10): InvokeEndpoint on exactly
-/// this endpoint in the parent's account, and on the inference component when the
-/// request names one (R11), both as given and in lower case, as SageMaker spells
-/// some of its ARNs.
+/// The policy as JSON, made by the serialiser (R10): the operation's actions on
+/// exactly this endpoint in the parent's account, and on the inference component
+/// when the request names one (R11), both as given and in lower case, as SageMaker
+/// spells some of its ARNs.
 ///
 /// Far below STS's 2,048 characters whatever the names: a property test holds it.
-pub fn policy(grant: &Grant, endpoint: &EndpointName, component: Option<&InferenceComponentName>) -> String {
+pub fn policy(
+    grant: &Grant,
+    operation: Operation,
+    endpoint: &EndpointName,
+    component: Option<&InferenceComponentName>,
+) -> String {
     let (account, region) = (&grant.role.account, grant.region.as_str());
     let components = component.into_iter().flat_map(|name| inference_component_arns(account, region, name));
     let resources = endpoint_arns(account, region, endpoint).chain(components).collect();
-    allow(None, vec!["sagemaker:InvokeEndpoint".to_owned()], resources).to_json()
+    let actions = operation.actions().iter().map(|action| (*action).to_owned()).collect();
+    allow(None, actions, resources).to_json()
 }
 
 #[cfg(test)]
@@ -27,20 +34,26 @@ mod tests {
     use proptest::prelude::*;
     use sagemaker_external::policy::quota;
 
-    fn policy_for(endpoint: &str, component: Option<&str>, partition: &str, region: &str) -> String {
+    fn policy_for(
+        operation: Operation,
+        endpoint: &str,
+        component: Option<&str>,
+        partition: &str,
+        region: &str,
+    ) -> String {
         let grants = format!(
             r#"[{{"RoleArn":"arn:{partition}:iam::111122223333:role/SageMakerExternal","EndpointNames":"{endpoint}"}}]"#
         );
         let grants = Grants::parse(Some(&grants), region).expect("good");
         let endpoint = endpoint.parse().expect("a name");
         let component = component.map(|name| name.parse().expect("a name"));
-        policy(grants.find(&endpoint).expect("granted"), &endpoint, component.as_ref())
+        policy(grants.find(&endpoint).expect("granted"), operation, &endpoint, component.as_ref())
     }
 
     /// The golden document; `cargo test -- --nocapture golden` prints it.
     #[test]
     fn r10_golden_session_policy() {
-        let policy = policy_for("iris", None, "aws", "us-east-1");
+        let policy = policy_for(Operation::InvokeEndpoint, "iris", None, "aws", "us-east-1");
         println!("session policy: {policy}");
         assert_eq!(
             policy,
@@ -49,8 +62,25 @@ mod tests {
     }
 
     #[test]
+    fn r12_each_operation_is_allowed_what_it_needs_and_no_more() {
+        for (operation, actions) in [
+            (Operation::InvokeEndpoint, &["sagemaker:InvokeEndpoint"][..]),
+            (
+                Operation::InvokeEndpointWithResponseStream,
+                &["sagemaker:InvokeEndpoint", "sagemaker:InvokeEndpointWithResponseStream"],
+            ),
+            (Operation::InvokeEndpointAsync, &["sagemaker:InvokeEndpointAsync"]),
+        ] {
+            let policy = policy_for(operation, "iris", None, "aws", "us-east-1");
+            let policy: serde_json::Value = serde_json::from_str(&policy).expect("JSON");
+            assert_eq!(policy["Statement"].as_array().map(Vec::len), Some(1));
+            assert_eq!(policy["Statement"][0]["Action"], serde_json::json!(actions));
+        }
+    }
+
+    #[test]
     fn r11_an_inference_component_and_both_spellings_are_named() {
-        let policy = policy_for("Iris", Some("Comp-1"), "aws-us-gov", "us-gov-west-1");
+        let policy = policy_for(Operation::InvokeEndpoint, "Iris", Some("Comp-1"), "aws-us-gov", "us-gov-west-1");
         let policy: serde_json::Value = serde_json::from_str(&policy).expect("JSON");
         assert_eq!(
             policy["Statement"][0]["Resource"],
@@ -71,9 +101,11 @@ mod tests {
             partition in "aws(-[a-z]{16})?",
             region in "[a-z]{14}-[a-z]{14}-[0-9]",
         ) {
-            let policy = policy_for(&endpoint, Some(&component), &partition, &region);
-            prop_assert!(policy.chars().count() <= quota::SESSION);
-            prop_assert!(!policy.contains(['*', '?', '$']));
+            for operation in Operation::ALL {
+                let policy = policy_for(operation, &endpoint, Some(&component), &partition, &region);
+                prop_assert!(policy.chars().count() <= quota::SESSION);
+                prop_assert!(!policy.contains(['*', '?', '$']));
+            }
         }
     }
 }

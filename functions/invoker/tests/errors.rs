@@ -1,15 +1,20 @@
 //! SageMaker's own errors: status, type and members pass; what names an owner
 //! does not.
 
+use invoker::operation::Operation;
 use serde_json::{Value, json};
 
 use crate::support::cloud::{Cloud, Reply, answered, message, sagemaker_error};
-use crate::support::{PARENT, Read, ask, event, invoker};
+use crate::support::{PARENT, Read, ask, event_of, invoker};
 
 /// The answer when SageMaker replies so; it is asked once, whatever it says.
 async fn sagemaker_says(reply: impl Fn() -> Reply + Send + Sync + 'static) -> Read {
+    of_operation(Operation::InvokeEndpoint, reply).await
+}
+
+async fn of_operation(operation: Operation, reply: impl Fn() -> Reply + Send + Sync + 'static) -> Read {
     let cloud = Cloud::granting(move |_| reply());
-    let answer = ask(&invoker(&cloud), &event()).await;
+    let answer = ask(&invoker(&cloud), &event_of(operation)).await;
     assert_eq!(cloud.counts(), (1, 1));
     assert!(answer.header("server-timing").unwrap().contains("invoke;dur="));
     answer
@@ -19,21 +24,55 @@ async fn sagemaker_fails(status: u16, code: &'static str, members: Value) -> Rea
     sagemaker_says(move || sagemaker_error(status, code, &members)).await
 }
 
+/// Those of any operation, from each: a newer model may add one where it was not.
 #[tokio::test]
 async fn r02_modelled_errors_pass_with_status_type_and_message() {
-    for (status, code) in [
-        (400, "ValidationError"),
-        (429, "ModelNotReadyException"),
-        (500, "InternalFailure"),
-        (503, "ServiceUnavailable"),
-        (530, "InternalDependencyException"),
-    ] {
-        let answer = sagemaker_fails(status, code, message("what SageMaker says.")).await;
-        assert_eq!(answer.kind(), (status, Some(code)));
-        assert_eq!(answer.json(), json!({ "Message": "what SageMaker says." }), "{code}");
-        assert_eq!(answer.header("retry-after").is_some(), code == "ModelNotReadyException");
-        assert_eq!(answer.header("x-amzn-requestid"), Some("upstream-request"));
+    for operation in Operation::ALL {
+        for (status, code) in [
+            (400, "ValidationError"),
+            (429, "ModelNotReadyException"),
+            (500, "InternalFailure"),
+            (500, "InternalStreamFailure"),
+            (503, "ServiceUnavailable"),
+            (530, "InternalDependencyException"),
+        ] {
+            let reply = move || sagemaker_error(status, code, &message("what SageMaker says."));
+            let answer = of_operation(operation, reply).await;
+            assert_eq!(answer.kind(), (status, Some(code)));
+            assert_eq!(answer.json(), json!({ "Message": "what SageMaker says." }), "{code}");
+            assert_eq!(answer.header("retry-after").is_some(), code == "ModelNotReadyException");
+            assert_eq!(answer.header("x-amzn-requestid"), Some("upstream-request"));
+        }
     }
+}
+
+/// Before its first part a stream's errors are answers like any other's.
+#[tokio::test]
+async fn r02_the_models_own_errors_pass_with_all_members() {
+    let model = json!({ "Message": "m", "OriginalStatusCode": 500, "OriginalMessage": "o", "LogStreamArn": "arn:l" });
+    let stream = json!({ "Message": "m", "ErrorCode": "StreamBroken" });
+    for operation in Operation::ALL {
+        for (status, code, members) in [(424, "ModelError", &model), (424, "ModelStreamError", &stream)] {
+            let reply = members.clone();
+            let answer = of_operation(operation, move || sagemaker_error(status, code, &reply)).await;
+            assert_eq!((answer.kind(), &answer.json()), ((status, Some(code)), members));
+        }
+    }
+}
+
+#[tokio::test]
+async fn r02_a_newer_member_of_a_model_error_passes_and_an_odd_body_does_no_harm() {
+    let newer = json!({ "Message": "m", "OriginalStatusCode": 400, "Newer": { "a": [1] } });
+    assert_eq!(sagemaker_fails(424, "ModelError", newer.clone()).await.json(), newer);
+    let odd = || {
+        let response = http::Response::builder().status(424).header("x-amzn-ErrorType", "ModelError");
+        answered(response, "[]")
+    };
+    let answer = sagemaker_says(odd).await;
+    assert_eq!(
+        (answer.status, answer.json()),
+        (500, message("SageMaker Runtime's answer was not understood, and the log says why"))
+    );
 }
 
 #[tokio::test]
@@ -100,7 +139,7 @@ async fn s16_a_denied_call_says_what_to_check_and_no_owner() {
         assert_eq!(
             answer.message(),
             "the grant does not cover this call of endpoint \"iris\": the account that owns the endpoint must allow \
-             it on the endpoint, and on the inference component if one is named"
+             sagemaker:InvokeEndpoint on the endpoint, and on the inference component if one is named"
         );
         let shown = format!("{:?}{}", answer.headers, answer.message());
         assert!(!shown.contains(PARENT) && !shown.contains("arn:") && !shown.contains("policy"));

@@ -3,6 +3,8 @@
 
 use aws_lambda_events::apigw::ApiGatewayProxyRequest;
 use invoker::event::Event;
+use invoker::operation::Operation;
+use invoker::request::Route;
 use serde_json::Value;
 
 use crate::support::cloud::Cloud;
@@ -46,5 +48,13 @@ async fn every_event_is_answered_well() {
         let event: Value = serde_json::from_str(&json).unwrap();
         let answer = ask(&invoker(&Cloud::willing()), &event).await;
         assert_eq!(answer.status, 200, "{name}: {}", String::from_utf8_lossy(&answer.body));
+    }
+}
+
+#[test]
+fn every_operation_has_an_event() {
+    let routes: Vec<_> = events().iter().filter_map(|(_, json)| Route::of(&Event::read(json.as_bytes())?)).collect();
+    for operation in Operation::ALL {
+        assert!(routes.contains(&Route::Invoke(operation)), "{operation:?}");
     }
 }

@@ -4,6 +4,7 @@
 
 mod denials;
 mod errors;
+mod event_streams;
 mod events;
 mod logs;
 mod process;

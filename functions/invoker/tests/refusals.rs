@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
+use invoker::operation::Operation;
 use serde_json::{Value, json};
 
 use crate::support::cloud::{Cloud, answered};
-use crate::support::{REQUEST_ID, ask, context, event, event_for, event_with, grants, invoker, invoker_with, read};
+use crate::support::{
+    REQUEST_ID, ask, context, event, event_for, event_of, event_with, grants, invoker, invoker_with, read, with,
+};
 
 /// Asks, and sees that neither STS nor SageMaker was called.
 async fn refused(event: &Value) -> (u16, String, String) {
@@ -25,69 +28,132 @@ async fn is_validation_error(event: &Value) -> String {
     message
 }
 
+const SYNC: Operation = Operation::InvokeEndpoint;
+const STREAM: Operation = Operation::InvokeEndpointWithResponseStream;
+const ASYNC: Operation = Operation::InvokeEndpointAsync;
+
 /// Header, member, a value that its rule refuses.
-const WRONG: [(&str, &str, &str); 12] = [
-    ("Content-Type", "ContentType", "text/\u{e9}"),
-    ("Accept", "Accept", "a\u{7f}"),
-    ("X-Amzn-SageMaker-Custom-Attributes", "CustomAttributes", "canary\r\nX-Evil: 1"),
-    ("X-Amzn-SageMaker-Target-Model", "TargetModel", " model"),
-    ("X-Amzn-SageMaker-Target-Model", "TargetModel", ""),
-    ("X-Amzn-SageMaker-Target-Variant", "TargetVariant", "a/../b"),
-    ("X-Amzn-SageMaker-Target-Container-Hostname", "TargetContainerHostname", "a.b"),
-    ("X-Amzn-SageMaker-Inference-Id", "InferenceId", "\t"),
-    ("X-Amzn-SageMaker-Enable-Explanations", "EnableExplanations", ""),
-    ("X-Amzn-SageMaker-Inference-Component", "InferenceComponentName", "*"),
-    ("X-Amzn-SageMaker-Session-Id", "SessionId", "new session"),
-    ("X-Amzn-SageMaker-Session-Id", "SessionId", ""),
+const WRONG: [(Operation, &str, &str, &str); 34] = [
+    (SYNC, "Content-Type", "ContentType", "text/\u{e9}"),
+    (SYNC, "Accept", "Accept", "a\u{7f}"),
+    (SYNC, "X-Amzn-SageMaker-Custom-Attributes", "CustomAttributes", "canary\r\nX-Evil: 1"),
+    (SYNC, "X-Amzn-SageMaker-Target-Model", "TargetModel", " model"),
+    (SYNC, "X-Amzn-SageMaker-Target-Model", "TargetModel", ""),
+    (SYNC, "X-Amzn-SageMaker-Target-Variant", "TargetVariant", "a/../b"),
+    (SYNC, "X-Amzn-SageMaker-Target-Container-Hostname", "TargetContainerHostname", "a.b"),
+    (SYNC, "X-Amzn-SageMaker-Inference-Id", "InferenceId", "\t"),
+    (SYNC, "X-Amzn-SageMaker-Enable-Explanations", "EnableExplanations", ""),
+    (SYNC, "X-Amzn-SageMaker-Inference-Component", "InferenceComponentName", "*"),
+    (SYNC, "X-Amzn-SageMaker-Session-Id", "SessionId", "new session"),
+    (SYNC, "X-Amzn-SageMaker-Session-Id", "SessionId", ""),
+    (SYNC, "X-Amzn-SageMaker-Prefix-Aware-Id", "PrefixAwareId", ""),
+    (STREAM, "Content-Type", "ContentType", "text/\u{e9}"),
+    (STREAM, "Accept", "the form of the stream", "a\u{7f}"),
+    (STREAM, "X-Amzn-SageMaker-Accept", "Accept", "a\u{7f}"),
+    (STREAM, "X-Amzn-SageMaker-Custom-Attributes", "CustomAttributes", "canary\0"),
+    (STREAM, "X-Amzn-SageMaker-Target-Variant", "TargetVariant", "-a"),
+    (STREAM, "X-Amzn-SageMaker-Target-Container-Hostname", "TargetContainerHostname", ""),
+    (STREAM, "X-Amzn-SageMaker-Inference-Id", "InferenceId", " "),
+    (STREAM, "X-Amzn-SageMaker-Inference-Component", "InferenceComponentName", "a:b"),
+    // A stream opens no session.
+    (STREAM, "X-Amzn-SageMaker-Session-Id", "SessionId", "NEW_SESSION"),
+    (STREAM, "X-Amzn-SageMaker-Prefix-Aware-Id", "PrefixAwareId", ""),
+    (ASYNC, "X-Amzn-SageMaker-Content-Type", "ContentType", "\u{e9}"),
+    (ASYNC, "X-Amzn-SageMaker-Accept", "Accept", "a\nb"),
+    (ASYNC, "X-Amzn-SageMaker-Custom-Attributes", "CustomAttributes", "canary\u{85}"),
+    (ASYNC, "X-Amzn-SageMaker-Inference-Id", "InferenceId", ""),
+    (ASYNC, "X-Amzn-SageMaker-InputLocation", "InputLocation", "file:///etc/passwd"),
+    (ASYNC, "X-Amzn-SageMaker-InputLocation", "InputLocation", ""),
+    (ASYNC, "X-Amzn-SageMaker-S3OutputPathExtension", "S3OutputPathExtension", "s3://elsewhere"),
+    (ASYNC, "X-Amzn-SageMaker-Filename", "Filename", "../x"),
+    (ASYNC, "X-Amzn-SageMaker-RequestTTLSeconds", "RequestTTLSeconds", "59"),
+    (ASYNC, "X-Amzn-SageMaker-RequestTTLSeconds", "RequestTTLSeconds", "1e3"),
+    (ASYNC, "X-Amzn-SageMaker-InvocationTimeoutSeconds", "InvocationTimeoutSeconds", "3601"),
 ];
 
 #[tokio::test]
 async fn s17_a_wrong_header_is_refused_by_name() {
-    for (header, member, value) in WRONG {
-        let message = is_validation_error(&event_with(header, value)).await;
+    for (operation, header, member, value) in WRONG {
+        let message = is_validation_error(&with(event_of(operation), header, value)).await;
         assert!(message.starts_with(&format!("header {header} ({member}) must be ")), "{message}");
         assert!(!message.contains("canary"), "{message}");
     }
-    for (header, max) in [
-        ("Content-Type", 1024),
-        ("Accept", 1024),
-        ("X-Amzn-SageMaker-Custom-Attributes", 1024),
-        ("X-Amzn-SageMaker-Target-Model", 1024),
-        ("X-Amzn-SageMaker-Target-Variant", 63),
-        ("X-Amzn-SageMaker-Target-Container-Hostname", 63),
-        ("X-Amzn-SageMaker-Inference-Id", 64),
-        ("X-Amzn-SageMaker-Enable-Explanations", 64),
-        ("X-Amzn-SageMaker-Inference-Component", 63),
-        ("X-Amzn-SageMaker-Session-Id", 256),
+    let known = |header: &str, operation: Operation| WRONG.iter().any(|row| row.0 == operation && row.1 == header);
+    for operation in Operation::ALL {
+        assert!(operation.members().iter().all(|member| known(member.header, operation)), "a member without a case");
+    }
+}
+
+#[tokio::test]
+async fn s17_a_value_may_be_as_long_as_its_rule_says() {
+    for (operation, header, max) in [
+        (SYNC, "Content-Type", 1024),
+        (SYNC, "Accept", 1024),
+        (SYNC, "X-Amzn-SageMaker-Custom-Attributes", 1024),
+        (SYNC, "X-Amzn-SageMaker-Target-Model", 1024),
+        (SYNC, "X-Amzn-SageMaker-Target-Variant", 63),
+        (SYNC, "X-Amzn-SageMaker-Target-Container-Hostname", 63),
+        (SYNC, "X-Amzn-SageMaker-Inference-Id", 64),
+        (SYNC, "X-Amzn-SageMaker-Enable-Explanations", 64),
+        (SYNC, "X-Amzn-SageMaker-Inference-Component", 63),
+        (SYNC, "X-Amzn-SageMaker-Session-Id", 256),
+        (SYNC, "X-Amzn-SageMaker-Prefix-Aware-Id", 64),
+        (STREAM, "X-Amzn-SageMaker-Accept", 1024),
+        (STREAM, "X-Amzn-SageMaker-Session-Id", 256),
+        (ASYNC, "X-Amzn-SageMaker-Content-Type", 1024),
+        (ASYNC, "X-Amzn-SageMaker-S3OutputPathExtension", 512),
+        (ASYNC, "X-Amzn-SageMaker-Filename", 32),
+        // Newer than this code.
+        (ASYNC, "X-Amzn-SageMaker-Something-Newer", 1024),
     ] {
-        let message = is_validation_error(&event_with(header, &"a".repeat(max + 1))).await;
-        assert!(message.contains(header) && message.contains(&max.to_string()), "{message}");
-        let answer = ask(&invoker(&Cloud::willing()), &event_with(header, &"a".repeat(max))).await;
+        let message = is_validation_error(&with(event_of(operation), header, &"a".repeat(max + 1))).await;
+        assert!(message.to_ascii_lowercase().contains(&header.to_ascii_lowercase()), "{message}");
+        assert!(message.contains(&max.to_string()), "{message}");
+        let answer = ask(&invoker(&Cloud::willing()), &with(event_of(operation), header, &"a".repeat(max))).await;
         assert_eq!(answer.status, 200, "{header} of {max}");
     }
 }
 
 #[tokio::test]
 async fn s17_nothing_splits_a_header() {
-    for (header, _, _) in WRONG {
+    let newer = Operation::ALL.map(|operation| (operation, "X-Amzn-SageMaker-Something-Newer"));
+    for (operation, header) in WRONG.iter().map(|row| (row.0, row.1)).chain(newer) {
         for value in ["a\r\nX-Evil: 1", "a\nb", "a\r b", "a\0b", "caf\u{e9}", "\u{2028}"] {
-            is_validation_error(&event_with(header, value)).await;
+            is_validation_error(&with(event_of(operation), header, value)).await;
         }
     }
 }
 
 #[tokio::test]
 async fn s23_a_repeated_header_is_refused() {
-    for (header, member, _) in WRONG {
-        let mut event = event();
+    for (operation, header, member, _) in WRONG {
+        let mut event = with(event_of(operation), header, "a");
         event["multiValueHeaders"][header] = json!(["a", "a"]);
-        event["headers"][header] = json!("a");
         let message = is_validation_error(&event).await;
         assert_eq!(message, format!("header {header} ({member}) must be given at most once"));
     }
     let mut event = event();
     event["multiValueHeaders"]["content-TYPE"] = json!(["text/html"]);
     is_validation_error(&event).await;
+    let mut event = with(event_of(STREAM), "X-Amzn-SageMaker-Newer", "a");
+    event["multiValueHeaders"]["x-amzn-sagemaker-newer"] = json!(["b"]);
+    assert_eq!(is_validation_error(&event).await, "header x-amzn-sagemaker-newer must be given at most once");
+}
+
+#[tokio::test]
+async fn an_asynchronous_call_has_exactly_one_input() {
+    let mut none = event_of(ASYNC);
+    none["headers"] = json!({});
+    none["multiValueHeaders"] = Value::Null;
+    let mut both = event_of(ASYNC);
+    both["body"] = json!("AAH/");
+    for event in [none, both] {
+        assert_eq!(
+            is_validation_error(&event).await,
+            "the input must be either in header X-Amzn-SageMaker-InputLocation (InputLocation) or in the body, and \
+             not in both"
+        );
+    }
 }
 
 #[tokio::test]

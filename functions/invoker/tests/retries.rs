@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use aws_smithy_types::body::SdkBody;
+use invoker::operation::Operation;
 
 use crate::support::cloud::{Cloud, Reply, answered, credentials, message, prediction, sagemaker_error};
-use crate::support::{ask, ask_within, event, invoker};
+use crate::support::{ask, ask_within, event, event_of, invoker};
 
 #[tokio::test(start_paused = true)]
 async fn r04_the_model_is_called_once_whatever_it_answers() {
@@ -21,24 +22,32 @@ async fn r04_the_model_is_called_once_whatever_it_answers() {
         ("unreachable", || Reply::Unreachable),
         ("silent", || Reply::Silence),
     ];
-    for (name, reply) in replies {
-        let cloud = Cloud::granting(move |_| reply());
-        let answer = ask(&invoker(&cloud), &event()).await;
-        assert!(answer.status >= 400, "{name}");
-        assert_eq!(cloud.counts(), (1, 1), "{name}");
+    for operation in Operation::ALL {
+        for (name, reply) in replies {
+            let cloud = Cloud::granting(move |_| reply());
+            let answer = ask(&invoker(&cloud), &event_of(operation)).await;
+            assert!(answer.status >= 400, "{name}");
+            assert_eq!(cloud.counts(), (1, 1), "{operation:?} {name}");
+        }
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn r13_a_silent_model_is_a_504_before_lambdas_deadline() {
-    let cloud = Cloud::granting(|_| Reply::Silence);
-    let began = tokio::time::Instant::now();
-    let answer = ask_within(&invoker(&cloud), &event(), Duration::from_secs(60)).await;
-    let took = began.elapsed();
-    assert!(Duration::from_secs(59) < took && took < Duration::from_millis(59_600), "{took:?}");
-    assert_eq!(answer.kind(), (504, Some("GatewayTimeoutException")));
-    assert!(answer.message().contains("\"iris\"") && answer.message().contains("Timeout"), "{}", answer.message());
-    assert_eq!(cloud.counts(), (1, 1), "a timeout is not retried");
+    for (operation, advice) in [
+        (Operation::InvokeEndpoint, "raise Timeout"),
+        (Operation::InvokeEndpointWithResponseStream, "raise Timeout"),
+        (Operation::InvokeEndpointAsync, "look for its output"),
+    ] {
+        let cloud = Cloud::granting(|_| Reply::Silence);
+        let began = tokio::time::Instant::now();
+        let answer = ask_within(&invoker(&cloud), &event_of(operation), Duration::from_secs(60)).await;
+        let took = began.elapsed();
+        assert!(Duration::from_secs(59) < took && took < Duration::from_millis(59_600), "{took:?}");
+        assert_eq!(answer.kind(), (504, Some("GatewayTimeoutException")));
+        assert!(answer.message().contains("\"iris\"") && answer.message().contains(advice), "{}", answer.message());
+        assert_eq!(cloud.counts(), (1, 1), "a timeout is not retried");
+    }
 }
 
 #[tokio::test(start_paused = true)]

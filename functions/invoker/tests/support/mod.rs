@@ -1,6 +1,7 @@
 //! What the tests share: the mocked cloud, an invoker on it, and events.
 
 pub(crate) mod cloud;
+pub(crate) mod frames;
 pub(crate) mod lines;
 pub(crate) mod sockets;
 
@@ -12,9 +13,10 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::Body as _;
-use invoker::body::Cut;
+use invoker::body::{Body, Cut};
 use invoker::grants::Grants;
 use invoker::handler::Invoker;
+use invoker::operation::Operation;
 use invoker::response::Answer;
 use lambda_runtime::Context;
 use serde_json::{Value, json};
@@ -52,9 +54,15 @@ fn config(cloud: &Cloud) -> SdkConfig {
 
 /// InvokeEndpoint of `iris` by the user alice, with a small CSV body.
 pub(crate) fn event() -> Value {
-    json!({
-        "resource": "/endpoints/{name}/invocations",
-        "path": "/endpoints/iris/invocations",
+    event_of(Operation::InvokeEndpoint)
+}
+
+/// As [`event`]; an asynchronous call has its input in a bucket.
+pub(crate) fn event_of(operation: Operation) -> Value {
+    let path = operation.path();
+    let mut event = json!({
+        "resource": format!("/endpoints/{{name}}{path}"),
+        "path": format!("/endpoints/iris{path}"),
         "httpMethod": "POST",
         "headers": { "Content-Type": "text/csv", "Host": "a1b2c3d4e5.execute-api.us-east-1.amazonaws.com" },
         "multiValueHeaders": {
@@ -68,15 +76,24 @@ pub(crate) fn event() -> Value {
         },
         "body": "NS4xLDMuNSwxLjQsMC4yCg==",
         "isBase64Encoded": true,
-    })
+    });
+    if operation == Operation::InvokeEndpointAsync {
+        event["body"] = Value::Null;
+        return with(event, "X-Amzn-SageMaker-InputLocation", "s3://bucket/input.csv");
+    }
+    event
+}
+
+/// The event with one more header, or another value of it.
+pub(crate) fn with(mut event: Value, header: &str, value: &str) -> Value {
+    event["headers"][header] = json!(value);
+    event["multiValueHeaders"][header] = json!([value]);
+    event
 }
 
 /// As [`event`], with one more header.
 pub(crate) fn event_with(header: &str, value: &str) -> Value {
-    let mut event = event();
-    event["headers"][header] = json!(value);
-    event["multiValueHeaders"][header] = json!([value]);
-    event
+    with(event(), header, value)
 }
 
 pub(crate) fn event_for(endpoint: &str) -> Value {
@@ -124,6 +141,19 @@ impl Read {
     }
 }
 
+/// A body to its end, and whether it was cut.
+pub(crate) async fn drained(mut stream: Body) -> (Vec<u8>, Option<Cut>) {
+    let (mut body, mut cut) = (Vec::new(), None);
+    let mut next = async || std::future::poll_fn(|cx| std::pin::Pin::new(&mut stream).poll_frame(cx)).await;
+    while let Some(frame) = next().await {
+        match frame {
+            Ok(frame) => body.extend_from_slice(&frame.into_data().expect("data")),
+            Err(error) => cut = Some(error),
+        }
+    }
+    (body, cut)
+}
+
 pub(crate) async fn ask(invoker: &Invoker, event: &Value) -> Read {
     ask_within(invoker, event, Duration::from_secs(90)).await
 }
@@ -135,15 +165,8 @@ pub(crate) async fn ask_within(invoker: &Invoker, event: &Value, left: Duration)
 }
 
 pub(crate) async fn read(answer: Answer) -> Read {
-    let Answer { metadata_prelude: prelude, mut stream } = answer;
-    let (mut body, mut cut) = (Vec::new(), None);
-    let mut next = async || std::future::poll_fn(|cx| std::pin::Pin::new(&mut stream).poll_frame(cx)).await;
-    while let Some(frame) = next().await {
-        match frame {
-            Ok(frame) => body.extend_from_slice(&frame.into_data().expect("data")),
-            Err(error) => cut = Some(error),
-        }
-    }
+    let Answer { metadata_prelude: prelude, stream } = answer;
+    let (body, cut) = drained(stream).await;
     // What every answer has.
     let read = Read { status: prelude.status_code.as_u16(), headers: prelude.headers, body, cut };
     assert_eq!(read.header("x-content-type-options"), Some("nosniff"));
