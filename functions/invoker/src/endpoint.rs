@@ -114,6 +114,9 @@ impl Runtimes {
         if deadline.is_over() {
             return Err(not(Why::Deadline, "Deadline"));
         }
+        // One look at the sockets: a kept connection that was closed meanwhile, as while
+        // Lambda froze the process, leaves the pool before the request is written to it.
+        tokio::task::yield_now().await;
         let Invocation { operation, endpoint, headers, body, .. } = invocation;
         let passage = Passage { headers, taken: Arc::default() };
         let taken = Arc::clone(&passage.taken);

@@ -3,12 +3,10 @@
 
 use std::io::Write;
 use std::net::Shutdown;
-use std::sync::Mutex;
-use std::sync::mpsc::channel;
 
 use serde_json::{Value, json};
 
-use crate::support::sockets::{PATIENCE, Piece, Program, parted, respond};
+use crate::support::sockets::{Program, respond};
 use crate::support::{EXTERNAL_ID, PARENT, REQUEST_ID, event, event_with};
 
 #[test]
@@ -43,49 +41,6 @@ fn an_answer_without_content_type_gets_none_from_the_runtime() {
     assert_eq!(posted.body, b"x");
 }
 
-/// The first piece is delivered before the model makes the second.
-#[test]
-fn a_piece_is_delivered_before_the_next_is_made() {
-    let (go_on, wait) = channel();
-    let wait = Mutex::new(wait);
-    let program = Program::start(move |_, stream| {
-        stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n").unwrap();
-        wait.lock().unwrap().recv_timeout(PATIENCE).expect("the first piece was not delivered");
-        stream.write_all(b"6\r\nsecond\r\n0\r\n\r\n").is_ok()
-    });
-    program.send(&event());
-    let mut whole = Vec::new();
-    let mut told = false;
-    loop {
-        match program.piece() {
-            Piece::Head(_) => {}
-            Piece::Chunk(chunk) => whole.extend(chunk),
-            Piece::End(_) => break,
-            Piece::Broken => panic!("broken"),
-        }
-        if !told && whole.ends_with(b"first") {
-            go_on.send(()).unwrap();
-            told = true;
-        }
-    }
-    assert_eq!(parted(&whole).1, b"firstsecond");
-}
-
-#[test]
-fn an_answer_of_100_mb_passes_in_constant_memory() {
-    const MB: usize = 100;
-    let program = Program::start(|_, stream| {
-        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", MB << 20);
-        stream.write_all(head.as_bytes()).unwrap();
-        let piece: Vec<u8> = (0..=255).cycle().take(1 << 20).collect();
-        (0..MB).all(|_| stream.write_all(&piece).is_ok())
-    });
-    let posted = program.ask(&event());
-    assert_eq!(posted.body.len(), MB << 20);
-    assert!(posted.body.iter().enumerate().all(|(index, byte)| *byte == index as u8), "the bytes changed");
-    assert!(program.peak_kib() < 32 << 10, "{} KiB", program.peak_kib());
-}
-
 /// A cut answer is never a clean end: the Runtime API is told in trailers, no text
 /// of ours is in the body, and the process serves the next request.
 #[test]
@@ -116,34 +71,6 @@ fn an_answer_that_breaks_off_ends_with_error_trailers() {
     assert_eq!(program.ask(&event()).body, b"whole");
     assert!(program.is_running());
     assert_eq!(program.seen().1.len(), 3, "no cut call was made again");
-}
-
-/// R04 on the wire: a connection that ends after the request went out may have
-/// reached the model, so the request is not sent again; one that was closed while
-/// idle has not, and the next request is served on a new one.
-#[test]
-fn r04_a_reset_is_not_sent_again_and_an_idle_close_is_no_failure() {
-    let program = Program::start(|call, stream| match call {
-        0 => respond(stream, 200, "text/plain", b"first"),
-        1 => {
-            let _ = stream.shutdown(Shutdown::Both);
-            false
-        }
-        _ => {
-            respond(stream, 200, "text/plain", b"then closed");
-            let _ = stream.shutdown(Shutdown::Both);
-            false
-        }
-    });
-    assert_eq!(program.ask(&event()).body, b"first");
-    let posted = program.ask(&event());
-    assert_eq!(posted.prelude["statusCode"], 503);
-    assert_eq!(posted.prelude["headers"]["x-amzn-errortype"], "ServiceUnavailable");
-    assert_eq!(program.seen().1.len(), 2, "the model was called again");
-    for _ in 0..3 {
-        assert_eq!(program.ask(&event()).body, b"then closed");
-    }
-    assert_eq!(program.seen().1.len(), 5);
 }
 
 #[test]

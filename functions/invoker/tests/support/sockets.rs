@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -77,12 +77,45 @@ pub(crate) struct Seen {
     pub(crate) body: Vec<u8>,
 }
 
+/// STS, which gives credentials, and SageMaker Runtime as scripted.
+pub(crate) struct Backend {
+    pub(crate) address: SocketAddr,
+    seen: Arc<Mutex<Vec<Seen>>>,
+    connections: Connections,
+}
+
+/// Every connection that the backend has taken.
+type Connections = Arc<Mutex<Vec<TcpStream>>>;
+
+impl Backend {
+    pub(crate) fn start(model: impl Fn(usize, &mut TcpStream) -> bool + Send + Sync + 'static) -> Self {
+        let (seen, connections) = (Arc::default(), Arc::default());
+        let address = serve_backend(Arc::new(model), Arc::clone(&seen), Arc::clone(&connections));
+        Self { address, seen, connections }
+    }
+
+    /// Calls of STS, and calls of SageMaker Runtime.
+    pub(crate) fn seen(&self) -> (Vec<Seen>, Vec<Seen>) {
+        self.seen.lock().unwrap().iter().cloned().partition(|seen| seen.path == "/")
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.lock().unwrap().len()
+    }
+
+    /// Ends every connection from the backend's side.
+    pub(crate) fn disconnect(&self) {
+        for connection in self.connections.lock().unwrap().iter() {
+            let _ = connection.shutdown(Shutdown::Both);
+        }
+    }
+}
+
 pub(crate) struct Program {
     child: Child,
-    events: Sender<Value>,
+    events: Sender<(Value, Duration)>,
     pieces: Receiver<Piece>,
-    seen: Arc<Mutex<Vec<Seen>>>,
-    connections: Arc<Mutex<usize>>,
+    backend: Backend,
     log: Option<thread::JoinHandle<String>>,
 }
 
@@ -100,8 +133,7 @@ impl Program {
         grants: &str,
         model: impl Fn(usize, &mut TcpStream) -> bool + Send + Sync + 'static,
     ) -> Self {
-        let (seen, connections) = (Arc::default(), Arc::default());
-        let backend = serve_backend(Arc::new(model), Arc::clone(&seen), Arc::clone(&connections));
+        let backend = Backend::start(model);
         let (events, queue) = channel();
         let (found, pieces) = channel();
         let runtime = serve_runtime(queue, found);
@@ -116,7 +148,7 @@ impl Program {
             .env("AWS_ACCESS_KEY_ID", "AKIDOWN")
             .env("AWS_SECRET_ACCESS_KEY", "own-secret")
             .env("AWS_SESSION_TOKEN", "own-token")
-            .env("AWS_ENDPOINT_URL", format!("http://{backend}"))
+            .env("AWS_ENDPOINT_URL", format!("http://{}", backend.address))
             // Nobody listens there: a client that heeds these gets nowhere (S19).
             .envs(["HTTP_PROXY", "http_proxy", "ALL_PROXY"].map(|name| (name, "http://127.0.0.1:1")))
             .env("GRANTS", grants)
@@ -130,11 +162,16 @@ impl Program {
             stdout.read_to_string(&mut text).unwrap();
             text
         });
-        Self { child, events, pieces, seen, connections, log: Some(log) }
+        Self { child, events, pieces, backend, log: Some(log) }
     }
 
     pub(crate) fn send(&self, event: &Value) {
-        self.events.send(event.clone()).unwrap();
+        self.send_within(event, Duration::from_secs(60));
+    }
+
+    /// An event with a deadline so far away.
+    pub(crate) fn send_within(&self, event: &Value, left: Duration) {
+        self.events.send((event.clone(), left)).unwrap();
     }
 
     pub(crate) fn piece(&self) -> Piece {
@@ -143,6 +180,11 @@ impl Program {
 
     pub(crate) fn ask(&self, event: &Value) -> Posted {
         self.send(event);
+        self.posted()
+    }
+
+    /// The next answer.
+    pub(crate) fn posted(&self) -> Posted {
         let Piece::Head(head) = self.piece() else { panic!("no head") };
         let mut whole = Vec::new();
         let trailers = loop {
@@ -158,11 +200,34 @@ impl Program {
 
     /// Calls of STS, and calls of SageMaker Runtime.
     pub(crate) fn seen(&self) -> (Vec<Seen>, Vec<Seen>) {
-        self.seen.lock().unwrap().iter().cloned().partition(|seen| seen.path == "/")
+        self.backend.seen()
     }
 
     pub(crate) fn connections(&self) -> usize {
-        *self.connections.lock().unwrap()
+        self.backend.connections()
+    }
+
+    pub(crate) fn disconnect(&self) {
+        self.backend.disconnect();
+    }
+
+    /// Stops the process, as Lambda does between requests.
+    pub(crate) fn freeze(&self) {
+        self.signal("-STOP");
+        let stat = format!("/proc/{}/stat", self.child.id());
+        let is_stopped = || std::fs::read_to_string(&stat).unwrap().rsplit_once(") ").unwrap().1.starts_with('T');
+        while !is_stopped() {
+            thread::yield_now();
+        }
+    }
+
+    pub(crate) fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
     }
 
     /// The process's peak of resident memory in KiB.
@@ -203,7 +268,7 @@ fn listen(mut connection: impl FnMut(TcpStream) + Send + 'static) -> SocketAddr 
     address
 }
 
-fn serve_runtime(queue: Receiver<Value>, pieces: Sender<Piece>) -> SocketAddr {
+fn serve_runtime(queue: Receiver<(Value, Duration)>, pieces: Sender<Piece>) -> SocketAddr {
     let queue = Arc::new(Mutex::new(queue));
     listen(move |mut stream| {
         let (queue, pieces) = (Arc::clone(&queue), pieces.clone());
@@ -211,8 +276,8 @@ fn serve_runtime(queue: Receiver<Value>, pieces: Sender<Piece>) -> SocketAddr {
             let mut reader = BufReader::new(stream.try_clone().unwrap());
             while let Some(head) = read_head(&mut reader) {
                 if head.line.starts_with("GET /2018-06-01/runtime/invocation/next ") {
-                    let Ok(event) = queue.lock().unwrap().recv() else { return };
-                    let deadline = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_secs(60);
+                    let Ok((event, left)) = queue.lock().unwrap().recv() else { return };
+                    let deadline = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + left;
                     let body = event.to_string();
                     let head = format!(
                         "HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: {REQUEST_ID}\r\n\
@@ -252,16 +317,25 @@ fn read_chunks(reader: &mut impl BufRead, pieces: &Sender<Piece>) -> Option<()> 
     }
 }
 
-fn serve_backend(model: Arc<Model>, seen: Arc<Mutex<Vec<Seen>>>, connections: Arc<Mutex<usize>>) -> SocketAddr {
+/// Custom attributes that make the backend reset the connection once it has the
+/// headers of a call, before it reads the body.
+pub(crate) const RESET_BEFORE_BODY: &str = "reset before the body";
+
+fn serve_backend(model: Arc<Model>, seen: Arc<Mutex<Vec<Seen>>>, connections: Connections) -> SocketAddr {
     listen(move |mut stream| {
-        *connections.lock().unwrap() += 1;
+        connections.lock().unwrap().push(stream.try_clone().unwrap());
         let (model, seen) = (Arc::clone(&model), Arc::clone(&seen));
         thread::spawn(move || {
             let mut reader = BufReader::new(stream.try_clone().unwrap());
             while let Some(Head { line, headers }) = read_head(&mut reader) {
+                let path = line.split(' ').nth(1).unwrap().to_owned();
+                if headers.get("x-amzn-sagemaker-custom-attributes").is_some_and(|text| text == RESET_BEFORE_BODY) {
+                    seen.lock().unwrap().push(Seen { path, headers, body: Vec::new() });
+                    let _ = stream.shutdown(Shutdown::Both);
+                    return;
+                }
                 let length = headers.get("content-length").map_or(0, |length| length.parse().unwrap());
                 let Some(body) = read_exactly(&mut reader, length) else { return };
-                let path = line.split(' ').nth(1).unwrap().to_owned();
                 let is_sts = path == "/";
                 let number = {
                     let mut seen = seen.lock().unwrap();

@@ -1,0 +1,162 @@
+//! The real program calls a model once or not at all, counted at the model (R04).
+
+use std::io::Write;
+use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_credential_types::Credentials;
+use invoker::body::Body;
+use invoker::deadline::Deadline;
+use invoker::endpoint::Runtimes;
+use invoker::event::Event;
+use invoker::operation::Operation;
+use invoker::request::Invocation;
+use invoker::stream::Form;
+use sagemaker_external::arn::Region;
+use sagemaker_external::aws;
+use serde_json::{Value, json};
+
+use crate::support::sockets::{Backend, Program, RESET_BEFORE_BODY, respond};
+use crate::support::{context, drained, event, event_of, with};
+
+/// A call with a body; of the newest models an asynchronous one has its input there.
+fn event_with_body(operation: Operation) -> Value {
+    let mut event = event();
+    event["resource"] = json!(format!("/endpoints/{{name}}{}", operation.path()));
+    event["path"] = json!(format!("/endpoints/iris{}", operation.path()));
+    event
+}
+
+fn reset(stream: &mut TcpStream) -> bool {
+    let _ = stream.shutdown(Shutdown::Both);
+    false
+}
+
+type Model = fn(&mut TcpStream) -> bool;
+
+/// What a model does after it has read a call, and the status that comes of it; of a
+/// cut answer its own.
+const FAILURES: [(&str, Model, u16); 6] = [
+    ("500", |stream| respond(stream, 500, "application/json", b"{\"__type\":\"InternalFailure\"}"), 500),
+    ("throttled", |stream| respond(stream, 400, "application/json", b"{\"__type\":\"ThrottlingException\"}"), 429),
+    ("cold", |stream| respond(stream, 429, "application/json", b"{\"__type\":\"ModelNotReadyException\"}"), 429),
+    ("reset before its answer", reset, 503),
+    (
+        "reset before its answer's body",
+        |stream| stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n").is_ok() && reset(stream),
+        200,
+    ),
+    (
+        "reset within its answer's body",
+        |stream| stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf").is_ok() && reset(stream),
+        200,
+    ),
+];
+
+#[test]
+fn r04_the_model_is_called_once_whatever_it_does() {
+    for operation in Operation::ALL {
+        for (name, model, status) in FAILURES {
+            // The connection is one that was used before: the pool's own second try is
+            // for requests that were not sent.
+            let program = Program::start(move |call, stream| match call {
+                0 => respond(stream, 200, "text/plain", b"well"),
+                _ => model(stream),
+            });
+            assert_eq!(program.ask(&event_of(operation)).prelude["statusCode"], 200);
+            let posted = program.ask(&event_of(operation));
+            assert_eq!(posted.prelude["statusCode"], status, "{operation:?} {name}");
+            assert_eq!(program.seen().1.len(), 2, "{operation:?} {name}: the model was called again");
+        }
+    }
+}
+
+#[test]
+fn r04_a_reset_before_the_body_is_read_is_not_sent_again() {
+    for operation in Operation::ALL {
+        let program = Program::start(|_, stream| respond(stream, 200, "text/plain", b"well"));
+        let event = event_with_body(operation);
+        assert_eq!(program.ask(&event).prelude["statusCode"], 200);
+        let posted = program.ask(&with(event, "X-Amzn-SageMaker-Custom-Attributes", RESET_BEFORE_BODY));
+        assert_eq!(posted.prelude["statusCode"], 503, "{operation:?}");
+        assert_eq!(program.seen().1.len(), 2, "{operation:?}: the model was called again");
+    }
+}
+
+#[test]
+fn r04_r13_a_timeout_is_not_sent_again() {
+    for operation in Operation::ALL {
+        let program = Program::start(|_, stream| {
+            // The connection is given up before an answer comes.
+            let _ = std::io::Read::read(stream, &mut [0]);
+            false
+        });
+        program.send_within(&event_of(operation), Duration::from_millis(1_500));
+        assert_eq!(program.posted().prelude["statusCode"], 504, "{operation:?}");
+        assert_eq!(program.seen().1.len(), 1, "{operation:?}: the model was called again");
+    }
+}
+
+/// A connection that was closed while idle has carried nothing of a request, which
+/// is served on a new one.
+#[test]
+fn r04_a_connection_that_is_closed_while_idle_is_no_failure() {
+    for operation in Operation::ALL {
+        let program = Program::start(|_, stream| {
+            respond(stream, 200, "text/plain", b"then closed");
+            reset(stream)
+        });
+        for _ in 0..3 {
+            assert_eq!(program.ask(&event_of(operation)).body, b"then closed");
+        }
+        assert_eq!(program.seen().1.len(), 3);
+    }
+}
+
+/// Lambda freezes the process between requests: with the next one it finds its kept
+/// connections dead.
+#[test]
+fn r04_a_connection_that_died_while_frozen_is_no_failure() {
+    let program = Program::start(|_, stream| respond(stream, 200, "text/plain", b"well"));
+    let mut asked = 0;
+    for operation in Operation::ALL.into_iter().cycle().take(9) {
+        program.freeze();
+        program.disconnect();
+        program.send(&event_of(operation));
+        program.thaw();
+        assert_eq!(program.posted().body, b"well");
+        asked += 1;
+        let (sts, sagemaker) = program.seen();
+        assert_eq!((sts.len(), sagemaker.len(), program.connections()), (asked, asked, asked));
+    }
+}
+
+/// The same of the model's own client, which meets the dead connection first: the
+/// runtime stands still while the connection ends, so that the pool still holds it.
+#[tokio::test]
+async fn r04_what_was_never_sent_is_sent_on_a_new_connection() {
+    let backend = Backend::start(|_, stream| respond(stream, 200, "text/plain", b"well"));
+    let config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .endpoint_url(format!("http://{}", backend.address))
+        .http_client(aws::http_client())
+        .build();
+    let region: Region = "us-east-1".parse().unwrap();
+    let runtimes = Runtimes::new(&config, std::iter::once(&region));
+    let deadline = Deadline::of(&context(Duration::from_secs(60)));
+    let mut asked = 0;
+    for operation in Operation::ALL.into_iter().cycle().take(9) {
+        let json = event_of(operation).to_string();
+        let invocation = Invocation::read(operation, &Event::read(json.as_bytes()).unwrap());
+        let invocation = invocation.unwrap_or_else(|wrong| panic!("{wrong:?}"));
+        let credentials = Credentials::new("ASIA", "secret", None, None, "test");
+        let answer = runtimes.invoke(&region, invocation, credentials, deadline).await;
+        let answer = answer.unwrap_or_else(|not| panic!("call {asked}: {}", not.code));
+        let body = Body::passing(answer.into_body(), Form::AsIs, deadline, "request");
+        assert_eq!(drained(body).await, (b"well".to_vec(), None));
+        asked += 1;
+        assert_eq!((backend.seen().1.len(), backend.connections()), (asked, asked));
+        backend.disconnect();
+    }
+}
