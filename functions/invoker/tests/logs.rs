@@ -1,10 +1,13 @@
 //! One line a request, and nothing secret in any line (S15).
 
+use invoker::operation::Operation;
 use serde_json::{Value, json};
 
 use crate::support::cloud::{Cloud, Reply, SESSION_KEY, answered, message, prediction, sagemaker_error, sts_error};
 use crate::support::lines;
-use crate::support::{EXTERNAL_ID, PARENT, REQUEST_ID, ask, event, event_for, event_with, invoker, invoker_with};
+use crate::support::{
+    EXTERNAL_ID, PARENT, REQUEST_ID, ask, event, event_for, event_of, event_with, invoker, invoker_with, with,
+};
 
 #[tokio::test]
 async fn a_request_is_one_line_that_says_what_happened() {
@@ -63,9 +66,14 @@ async fn s15_no_secret_is_logged_whatever_happens() {
         Cloud::granting(|_| sagemaker_error(403, "AccessDeniedException", &message("arn:canary"))),
         Cloud::granting(|_| Reply::Panic),
     ];
+    let other = |operation| {
+        let event = with(event_of(operation), "X-Amzn-SageMaker-Custom-Attributes", "attributes-canary");
+        with(event, "X-Amzn-SageMaker-Newer", "newer-canary")
+    };
+    let others = [other(Operation::InvokeEndpointWithResponseStream), other(Operation::InvokeEndpointAsync)];
     for cloud in clouds {
         let invoker = invoker(&cloud);
-        for event in [&good, &garbled, &split, &chosen, &event_for("canary%2F")] {
+        for event in [&good, &garbled, &split, &chosen, &event_for("canary%2F"), &others[0], &others[1]] {
             let _ = ask(&invoker, event).await;
         }
     }
@@ -73,7 +81,11 @@ async fn s15_no_secret_is_logged_whatever_happens() {
     let _ = ask(&invoker_with(&Cloud::untouched(), Some(&broken)), &good).await;
 
     let text = lines::text();
-    assert_eq!(lines::json().len(), 6 * 5 + 2, "one line a request and one for the broken grants");
+    assert_eq!(
+        lines::json().len(),
+        6 * 7 + 3,
+        "one line a request one for the broken grants and one for the stream that ended too early"
+    );
     for secret in
         ["canary", EXTERNAL_ID, PARENT, "arn:", SESSION_KEY, "own-secret", "own-token", "SageMakerExternal", "AKIDOWN"]
     {

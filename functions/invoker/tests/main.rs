@@ -8,6 +8,7 @@ mod event_streams;
 mod events;
 mod first_byte;
 mod logs;
+mod members;
 mod once;
 mod process;
 mod refusals;

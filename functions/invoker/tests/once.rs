@@ -17,7 +17,8 @@ use sagemaker_external::arn::Region;
 use sagemaker_external::aws;
 use serde_json::{Value, json};
 
-use crate::support::sockets::{Backend, Program, RESET_BEFORE_BODY, respond};
+use crate::support::backend::{Backend, RESET_BEFORE_BODY, respond};
+use crate::support::sockets::Program;
 use crate::support::{context, drained, event, event_of, with};
 
 /// A call with a body; of the newest models an asynchronous one has its input there.

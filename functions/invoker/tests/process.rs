@@ -6,7 +6,8 @@ use std::net::Shutdown;
 
 use serde_json::{Value, json};
 
-use crate::support::sockets::{Program, respond};
+use crate::support::backend::respond;
+use crate::support::sockets::Program;
 use crate::support::{EXTERNAL_ID, PARENT, REQUEST_ID, event, event_with};
 
 #[test]

@@ -1,5 +1,6 @@
 //! What the tests share: the mocked cloud, an invoker on it, and events.
 
+pub(crate) mod backend;
 pub(crate) mod cloud;
 pub(crate) mod frames;
 pub(crate) mod lines;

@@ -1,9 +1,9 @@
-//! The real program between a Runtime API and a backend (STS and SageMaker
-//! Runtime), all on loopback, HTTP/1.1 by hand.
+//! The real program between a Runtime API and a backend, all on loopback, HTTP/1.1
+//! by hand.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -12,20 +12,21 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
+use super::backend::{Backend, Seen};
 use super::{EXTERNAL_ID, REQUEST_ID, ROLE};
 
 /// Nothing here takes longer than this unless something hangs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-type Headers = HashMap<String, String>;
+pub(crate) type Headers = HashMap<String, String>;
 
 /// A request line and headers, their names in lower case.
-struct Head {
-    line: String,
-    headers: Headers,
+pub(crate) struct Head {
+    pub(crate) line: String,
+    pub(crate) headers: Headers,
 }
 
-fn read_head(reader: &mut impl BufRead) -> Option<Head> {
+pub(crate) fn read_head(reader: &mut impl BufRead) -> Option<Head> {
     let line = read_line(reader).filter(|line| !line.is_empty())?;
     Some(Head { line, headers: read_headers(reader)? })
 }
@@ -44,7 +45,7 @@ fn read_line(reader: &mut impl BufRead) -> Option<String> {
     (reader.read_line(&mut line).ok()? > 0).then(|| line.trim_end().to_owned())
 }
 
-fn read_exactly(reader: &mut impl Read, length: usize) -> Option<Vec<u8>> {
+pub(crate) fn read_exactly(reader: &mut impl Read, length: usize) -> Option<Vec<u8>> {
     let mut bytes = vec![0; length];
     reader.read_exact(&mut bytes).ok()?;
     Some(bytes)
@@ -69,48 +70,6 @@ pub(crate) struct Posted {
     pub(crate) trailers: Headers,
 }
 
-/// What a backend saw of one call.
-#[derive(Debug, Clone)]
-pub(crate) struct Seen {
-    pub(crate) path: String,
-    pub(crate) headers: Headers,
-    pub(crate) body: Vec<u8>,
-}
-
-/// STS, which gives credentials, and SageMaker Runtime as scripted.
-pub(crate) struct Backend {
-    pub(crate) address: SocketAddr,
-    seen: Arc<Mutex<Vec<Seen>>>,
-    connections: Connections,
-}
-
-/// Every connection that the backend has taken.
-type Connections = Arc<Mutex<Vec<TcpStream>>>;
-
-impl Backend {
-    pub(crate) fn start(model: impl Fn(usize, &mut TcpStream) -> bool + Send + Sync + 'static) -> Self {
-        let (seen, connections) = (Arc::default(), Arc::default());
-        let address = serve_backend(Arc::new(model), Arc::clone(&seen), Arc::clone(&connections));
-        Self { address, seen, connections }
-    }
-
-    /// Calls of STS, and calls of SageMaker Runtime.
-    pub(crate) fn seen(&self) -> (Vec<Seen>, Vec<Seen>) {
-        self.seen.lock().unwrap().iter().cloned().partition(|seen| seen.path == "/")
-    }
-
-    pub(crate) fn connections(&self) -> usize {
-        self.connections.lock().unwrap().len()
-    }
-
-    /// Ends every connection from the backend's side.
-    pub(crate) fn disconnect(&self) {
-        for connection in self.connections.lock().unwrap().iter() {
-            let _ = connection.shutdown(Shutdown::Both);
-        }
-    }
-}
-
 pub(crate) struct Program {
     child: Child,
     events: Sender<(Value, Duration)>,
@@ -118,10 +77,6 @@ pub(crate) struct Program {
     backend: Backend,
     log: Option<thread::JoinHandle<String>>,
 }
-
-/// A script of SageMaker's side: gets the number of the call and the connection,
-/// and says whether the connection is kept.
-pub(crate) type Model = dyn Fn(usize, &mut TcpStream) -> bool + Send + Sync;
 
 impl Program {
     pub(crate) fn start(model: impl Fn(usize, &mut TcpStream) -> bool + Send + Sync + 'static) -> Self {
@@ -261,7 +216,7 @@ pub(crate) fn parted(whole: &[u8]) -> (Value, &[u8]) {
     (serde_json::from_slice(&whole[..nul]).expect("metadata"), &whole[nul + 8..])
 }
 
-fn listen(mut connection: impl FnMut(TcpStream) + Send + 'static) -> SocketAddr {
+pub(crate) fn listen(mut connection: impl FnMut(TcpStream) + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || listener.incoming().for_each(|stream| connection(stream.unwrap())));
@@ -315,55 +270,4 @@ fn read_chunks(reader: &mut impl BufRead, pieces: &Sender<Piece>) -> Option<()> 
         read_line(reader)?;
         let _ = pieces.send(Piece::Chunk(chunk));
     }
-}
-
-/// Custom attributes that make the backend reset the connection once it has the
-/// headers of a call, before it reads the body.
-pub(crate) const RESET_BEFORE_BODY: &str = "reset before the body";
-
-fn serve_backend(model: Arc<Model>, seen: Arc<Mutex<Vec<Seen>>>, connections: Connections) -> SocketAddr {
-    listen(move |mut stream| {
-        connections.lock().unwrap().push(stream.try_clone().unwrap());
-        let (model, seen) = (Arc::clone(&model), Arc::clone(&seen));
-        thread::spawn(move || {
-            let mut reader = BufReader::new(stream.try_clone().unwrap());
-            while let Some(Head { line, headers }) = read_head(&mut reader) {
-                let path = line.split(' ').nth(1).unwrap().to_owned();
-                if headers.get("x-amzn-sagemaker-custom-attributes").is_some_and(|text| text == RESET_BEFORE_BODY) {
-                    seen.lock().unwrap().push(Seen { path, headers, body: Vec::new() });
-                    let _ = stream.shutdown(Shutdown::Both);
-                    return;
-                }
-                let length = headers.get("content-length").map_or(0, |length| length.parse().unwrap());
-                let Some(body) = read_exactly(&mut reader, length) else { return };
-                let is_sts = path == "/";
-                let number = {
-                    let mut seen = seen.lock().unwrap();
-                    let number = seen.iter().filter(|seen| seen.path != "/").count();
-                    seen.push(Seen { path, headers, body });
-                    number
-                };
-                let kept = if is_sts {
-                    respond(&mut stream, 200, "text/xml", CREDENTIALS)
-                } else {
-                    model(number, &mut stream)
-                };
-                if !kept {
-                    return;
-                }
-            }
-        });
-    })
-}
-
-const CREDENTIALS: &[u8] =
-    b"<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult>\
-    <Credentials><AccessKeyId>ASIAIOSFODNN7EXAMPLE</AccessKeyId><SecretAccessKey>secret-canary</SecretAccessKey>\
-    <SessionToken>token-canary</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>\
-    </AssumeRoleResult></AssumeRoleResponse>";
-
-/// A whole response on a connection that is kept.
-pub(crate) fn respond(stream: &mut TcpStream, status: u16, content_type: &str, body: &[u8]) -> bool {
-    let head = format!("HTTP/1.1 {status} X\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\r\n", body.len());
-    stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body)).is_ok()
 }
