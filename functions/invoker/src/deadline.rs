@@ -19,6 +19,11 @@ impl Deadline {
         Self(Instant::now() + left.saturating_sub(MARGIN))
     }
 
+    /// The same, but no later than so long from now.
+    pub fn within(self, longest: Duration) -> Self {
+        Self(self.0.min(Instant::now() + longest))
+    }
+
     pub fn left(self) -> Duration {
         self.0.saturating_duration_since(Instant::now())
     }

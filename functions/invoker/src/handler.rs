@@ -73,6 +73,7 @@ impl Invoker {
                 drop(read);
                 // The event holds the body a second time.
                 drop(event);
+                let deadline = deadline.within(operation.longest());
                 self.invoke(grants, &caller, invocation, deadline, record).await
             }
         }

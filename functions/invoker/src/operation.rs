@@ -1,9 +1,11 @@
 //! SageMaker Runtime's three operations, as their wire tables say: path, header
-//! members and IAM actions.
+//! members, IAM actions and limits.
 //!
 //! From the service's model (botocore 1.43.108). Header names differ by operation:
 //! the model's content type and accept are HTTP's own of InvokeEndpoint, and of the
 //! other two they have names of SageMaker's.
+
+use std::time::Duration;
 
 use crate::headers::Member;
 use crate::rule::Rule;
@@ -42,6 +44,16 @@ impl Operation {
             Self::InvokeEndpoint => INVOKE_ENDPOINT,
             Self::InvokeEndpointWithResponseStream => INVOKE_ENDPOINT_WITH_RESPONSE_STREAM,
             Self::InvokeEndpointAsync => INVOKE_ENDPOINT_ASYNC,
+        }
+    }
+
+    /// How long an answer may take: SageMaker gives a model 60 s, and 8 minutes to
+    /// stream; half a minute more is for credentials and the way. A function whose
+    /// own time suits streams does not wait longer for the others.
+    pub fn longest(self) -> Duration {
+        match self {
+            Self::InvokeEndpoint | Self::InvokeEndpointAsync => Duration::from_secs(90),
+            Self::InvokeEndpointWithResponseStream => Duration::from_secs(510),
         }
     }
 

@@ -50,6 +50,22 @@ async fn r13_a_silent_model_is_a_504_before_lambdas_deadline() {
     }
 }
 
+/// A function may have the time of a stream: the other operations answer before the
+/// front end's limit all the same.
+#[tokio::test(start_paused = true)]
+async fn r13_each_operation_waits_as_long_as_sagemaker_would() {
+    for (operation, longest) in [
+        (Operation::InvokeEndpoint, 90),
+        (Operation::InvokeEndpointWithResponseStream, 510),
+        (Operation::InvokeEndpointAsync, 90),
+    ] {
+        let cloud = Cloud::granting(|_| Reply::Silence);
+        let began = tokio::time::Instant::now();
+        let answer = ask_within(&invoker(&cloud), &event_of(operation), Duration::from_secs(900)).await;
+        assert_eq!((answer.status, began.elapsed().as_secs()), (504, longest), "{operation:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn r13_a_silent_sts_is_a_504_and_no_call_of_the_model() {
     // Three attempts of 5 s fit into a minute; then STS counts as out of reach.
