@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
+use aws_sdk_sagemakerruntime::error::SdkError;
+use aws_sdk_sagemakerruntime::primitives::Blob;
+use aws_sdk_sagemakerruntime::types::ResponseStream;
+use aws_sdk_sagemakerruntime::types::error::ResponseStreamError;
 use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::event_stream::RawMessage;
 use bytes::Bytes;
 use http_body::Frame;
 use invoker::body::Cut;
@@ -12,7 +17,7 @@ use serde_json::{Value, json};
 use crate::support::cloud::{Cloud, answered};
 use crate::support::frames::{EVENT_STREAM, model_stream_error, part, read};
 use crate::support::lines;
-use crate::support::{Read, ask, ask_within, event_of, invoker, with};
+use crate::support::{Read, ask, ask_within, config, event_of, invoker, with};
 
 #[derive(Clone, Copy)]
 enum End {
@@ -112,6 +117,48 @@ async fn r03_r13_a_stream_cut_between_frames_ends_with_a_typed_exception() {
             (&json!("answer cut"), &json!(why), &json!("ERROR"))
         );
     }
+}
+
+/// What the SDK's own client makes of a stream as we pass it: its parts, and how it
+/// ended.
+async fn received(stream: Vec<u8>) -> (Vec<Vec<u8>>, Result<(), SdkError<ResponseStreamError, RawMessage>>) {
+    let cloud = Cloud::granting(move |_| {
+        answered(http::Response::builder().status(200).header("Content-Type", EVENT_STREAM), stream.clone())
+    });
+    let client = aws_sdk_sagemakerruntime::Client::new(&config(&cloud));
+    let sent = client.invoke_endpoint_with_response_stream().endpoint_name("iris").body(Blob::new([])).send().await;
+    let mut body = sent.expect("a stream").body;
+    let mut parts = Vec::new();
+    loop {
+        match body.recv().await {
+            Ok(Some(ResponseStream::PayloadPart(part))) => parts.push(part.bytes.expect("bytes").into_inner()),
+            Ok(Some(_)) => panic!("an unknown event"),
+            Ok(None) => return (parts, Ok(())),
+            Err(error) => return (parts, Err(error)),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn r03_an_sdk_raises_what_ended_the_stream_after_its_parts() {
+    let (one, two) = (part(b"one"), part(b"two"));
+    let failing = [one.clone(), two.clone(), model_stream_error()].concat();
+    let answer = ask(&invoker(&model(&failing, 7, End::Well)), &frames()).await;
+    let (parts, end) = received(answer.body).await;
+    assert_eq!(parts, [b"one", b"two"]);
+    let ResponseStreamError::ModelStreamError(error) = end.unwrap_err().into_service_error() else { panic!("another") };
+    assert_eq!(error.error_code(), Some("ModelInvocationTimeExceeded"));
+    assert_eq!(error.message(), Some("the model gave up"));
+    for end in [End::Broken, End::Never] {
+        let answer = ask_briefly(&model(&[one.clone(), two.clone()].concat(), 7, end), &frames()).await;
+        let (parts, end) = received(answer.body).await;
+        assert_eq!(parts, [b"one", b"two"]);
+        let error = end.unwrap_err().into_service_error();
+        assert!(error.is_internal_stream_failure(), "{error:?}");
+    }
+    let answer = ask(&invoker(&model(&[one, two].concat(), 7, End::Well)), &frames()).await;
+    let (parts, end) = received(answer.body).await;
+    assert!(parts == [b"one", b"two"] && end.is_ok());
 }
 
 #[tokio::test(start_paused = true)]

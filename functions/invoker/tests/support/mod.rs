@@ -43,7 +43,7 @@ pub(crate) fn invoker_with(cloud: &Cloud, grants: Option<&str>) -> Invoker {
     Invoker::new(&config(cloud), Grants::parse(grants, "us-east-1"))
 }
 
-fn config(cloud: &Cloud) -> SdkConfig {
+pub(crate) fn config(cloud: &Cloud) -> SdkConfig {
     let own = Credentials::new("AKIDOWN", "own-secret", Some("own-token".to_owned()), None, "test");
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::v2026_01_12())
