@@ -7,7 +7,9 @@
 pub mod arn;
 pub mod aws;
 pub mod failure;
+pub mod grants;
 pub mod name;
+pub mod pattern;
 pub mod policy;
 pub mod telemetry;
 

@@ -13,7 +13,6 @@ pub mod deadline;
 pub mod endpoint;
 pub mod error;
 pub mod event;
-pub mod grants;
 pub mod handler;
 pub mod headers;
 mod lenient;
@@ -25,3 +24,5 @@ pub mod rule;
 pub mod runtime;
 pub mod session;
 pub mod stream;
+
+pub use sagemaker_external::grants;

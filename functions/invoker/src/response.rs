@@ -57,8 +57,7 @@ pub fn passed(upstream: Upstream, form: Form, record: &Record, deadline: Deadlin
 
 /// What this API grants: endpoint names and regions, no role, no ExternalId.
 pub fn listed(grants: &Grants, record: &Record) -> Answer {
-    let endpoints =
-        grants.endpoints().map(|(name, region)| json!({ "EndpointName": name.as_str(), "Region": region.as_str() }));
+    let endpoints = grants.endpoints().map(|(name, region)| json!({ "EndpointName": name, "Region": region.as_str() }));
     let body = json!({ "Endpoints": endpoints.collect::<Vec<_>>() });
     answer(StatusCode::OK, json_headers(), Body::Bytes(body.to_string().into()), record)
 }

@@ -1,25 +1,33 @@
-//! `GRANTS` from the environment, and which grant serves an endpoint.
+//! `GRANTS`: what the parents give, and which grant serves an endpoint.
 //!
-//! A JSON list of
-//! `{"RoleArn": …, "ExternalId"?: …, "EndpointNames": list or comma-joined string, "Region"?: …}`.
-//! An absent or empty ExternalId is the account id of the RoleArn, as in the
-//! recipe; an absent or empty Region is the function's own; blank endpoint names
-//! are skipped. Everything else that is odd is refused, in one sentence that
-//! repeats no ExternalId.
+//! A JSON list of `{"RoleArn": …, "ExternalId"?: …, "EndpointNames": list or
+//! comma-joined string, "Region"?: …, "CallerAttribution"?: true or false}`. An
+//! absent or empty ExternalId is the account id of the RoleArn, as in the recipe;
+//! an absent or empty Region is the child's own; blank endpoint names are skipped.
+//! An endpoint name with `*` is a pattern, and exact names come before patterns.
+//! Two grants may not serve one endpoint by the same name or by two patterns.
+//! Everything else that is odd is refused as well, in one sentence that repeats no
+//! ExternalId.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use sagemaker_external::arn::{Region, RoleArn};
-use sagemaker_external::name::{EndpointName, ExternalId};
 use serde_json::{Map, Value};
+
+use crate::arn::{Region, RoleArn};
+use crate::name::{EndpointName, ExternalId, excerpt};
+use crate::pattern::EndpointPattern;
 
 /// What one parent gives.
 pub struct Grant {
     pub role: RoleArn,
     pub external_id: ExternalId,
     pub region: Region,
+    /// Whether sessions carry a source identity and tags; absent, the child's
+    /// own default holds.
+    pub caller_attribution: Option<bool>,
     endpoints: Vec<EndpointName>,
+    patterns: Vec<EndpointPattern>,
 }
 
 pub struct Grants {
@@ -39,11 +47,11 @@ impl fmt::Display for Broken {
 }
 
 impl Grants {
-    /// `text` is the variable's value, `own_region` the function's region.
+    /// `text` is the JSON, `own_region` the child's region.
     ///
     /// # Errors
     /// [`Broken`] when nothing is set, when it is not JSON of the shape above,
-    /// when a member is unknown or wrong, or when two grants name one endpoint.
+    /// when a member is unknown or wrong, or when grants overlap.
     pub fn parse(text: Option<&str>, own_region: &str) -> Result<Self, Broken> {
         let text = text.map(str::trim).filter(|text| !text.is_empty());
         let text = text.ok_or_else(|| Broken("GRANTS is not set".to_owned()))?;
@@ -59,18 +67,26 @@ impl Grants {
             return Err(Broken("GRANTS must hold at least one grant".to_owned()));
         }
         let by_name = index(&grants)?;
+        patterns_apart(&grants)?;
         Ok(Self { grants, by_name })
     }
 
-    /// The grant that serves an endpoint: the one lookup, by exact name. (Name
-    /// patterns, which come after exact names, have their place here.)
+    /// The grant that serves an endpoint: the one that names it, else the one with
+    /// a pattern for it.
     pub fn find(&self, endpoint: &EndpointName) -> Option<&Grant> {
-        self.by_name.get(endpoint).and_then(|index| self.grants.get(*index))
+        let covers = |grant: &&Grant| grant.patterns.iter().any(|pattern| pattern.matches(endpoint));
+        let named = self.by_name.get(endpoint).and_then(|index| self.grants.get(*index));
+        named.or_else(|| self.grants.iter().find(covers))
     }
 
-    /// Every granted endpoint with its region, by name.
-    pub fn endpoints(&self) -> impl Iterator<Item = (&EndpointName, &Region)> {
-        self.by_name.iter().filter_map(|(name, index)| self.grants.get(*index).map(|grant| (name, &grant.region)))
+    /// Every granted endpoint with its region, by name; after them the patterns, as
+    /// patterns.
+    pub fn endpoints(&self) -> impl Iterator<Item = (&str, &Region)> {
+        let region = |index: &usize| self.grants.get(*index).map(|grant| &grant.region);
+        let named = self.by_name.iter().filter_map(move |(name, index)| Some((name.as_str(), region(index)?)));
+        let mut patterns: Vec<_> = self.grants.iter().flat_map(Grant::patterns).collect();
+        patterns.sort_unstable();
+        named.chain(patterns)
     }
 
     /// The regions in which endpoints are granted, with repetition.
@@ -79,36 +95,82 @@ impl Grants {
     }
 }
 
+impl Grant {
+    fn patterns(&self) -> impl Iterator<Item = (&str, &Region)> {
+        self.patterns.iter().map(|pattern| (pattern.as_str(), &self.region))
+    }
+}
+
 fn index(grants: &[Grant]) -> Result<BTreeMap<EndpointName, usize>, Broken> {
     let mut by_name = BTreeMap::new();
     for (index, grant) in grants.iter().enumerate() {
         for name in &grant.endpoints {
-            if by_name.insert(name.clone(), index).is_some_and(|other| other != index) {
-                return Err(Broken(format!("GRANTS: endpoint \"{name}\" stands in more than one grant")));
+            if let Some(other) = by_name.insert(name.clone(), index).filter(|other| *other != index) {
+                return Err(Broken(format!(
+                    "GRANTS: grants {} and {} both name endpoint \"{name}\": leave it in one of them",
+                    other + 1,
+                    index + 1
+                )));
             }
         }
     }
     Ok(by_name)
 }
 
-const MEMBERS: [&str; 4] = ["RoleArn", "ExternalId", "EndpointNames", "Region"];
+/// No endpoint may have two grants to choose from. Within one grant patterns may
+/// overlap: the answer is the same.
+fn patterns_apart(grants: &[Grant]) -> Result<(), Broken> {
+    let grants = grants.iter().enumerate();
+    let all: Vec<_> = grants.flat_map(|(index, grant)| grant.patterns.iter().map(move |p| (index, p))).collect();
+    for (at, (first, a)) in all.iter().enumerate() {
+        for (second, b) in all.iter().skip(at + 1).filter(|(second, _)| second != first) {
+            if let Some(name) = a.common(b) {
+                return Err(Broken(format!(
+                    "GRANTS: grants {} and {} overlap: pattern \"{a}\" of the first and pattern \"{b}\" of the second \
+                     both match endpoint \"{name}\"; narrow one of them",
+                    first + 1,
+                    second + 1
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+const MEMBERS: [&str; 5] = ["RoleArn", "ExternalId", "EndpointNames", "Region", "CallerAttribution"];
 
 /// One grant, or the rest of a sentence that begins with "grant N".
 fn grant(item: &Value, own_region: &str) -> Result<Grant, String> {
     let Value::Object(members) = item else { return Err("must be a JSON object".to_owned()) };
     if let Some(unknown) = members.keys().find(|key| !MEMBERS.contains(&key.as_str())) {
-        let unknown = sagemaker_external::name::excerpt(unknown);
+        let unknown = excerpt(unknown);
         return Err(format!("has the unknown member \"{unknown}\": it may have {}", MEMBERS.join(", ")));
     }
-    let wrong = |error: sagemaker_external::Invalid| format!("is wrong: {error}");
+    let wrong = |error: crate::Invalid| format!("is wrong: {error}");
     let role: RoleArn = text(members, "RoleArn")?.ok_or("has no RoleArn")?.parse().map_err(wrong)?;
     let external_id = text(members, "ExternalId")?.unwrap_or(role.account.id.as_str()).parse().map_err(wrong)?;
     let region = text(members, "Region")?.unwrap_or(own_region).parse().map_err(wrong)?;
-    let endpoints = names(members)?.iter().map(|name| name.parse().map_err(wrong)).collect::<Result<Vec<_>, _>>()?;
-    if endpoints.is_empty() {
+    let caller_attribution = flag(members, "CallerAttribution")?;
+    let (patterns, endpoints): (Vec<&str>, Vec<&str>) =
+        names(members)?.into_iter().partition(|name| name.contains('*'));
+    if patterns.is_empty() && endpoints.is_empty() {
         return Err("names no endpoint: EndpointNames must hold at least one".to_owned());
     }
-    Ok(Grant { role, external_id, region, endpoints })
+    let endpoints = endpoints.iter().map(|name| name.parse()).collect::<Result<_, _>>().map_err(wrong)?;
+    let patterns = patterns.iter().map(|name| name.parse()).collect::<Result<_, _>>().map_err(wrong)?;
+    Ok(Grant { role, external_id, region, caller_attribution, endpoints, patterns })
+}
+
+/// True, false, or either as a string, as CloudFormation writes them.
+fn flag(members: &Map<String, Value>, name: &str) -> Result<Option<bool>, String> {
+    match members.get(name) {
+        Some(Value::Bool(flag)) => Ok(Some(*flag)),
+        Some(Value::String(text)) if text.trim() == "true" => Ok(Some(true)),
+        Some(Value::String(text)) if text.trim() == "false" => Ok(Some(false)),
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) if text.trim().is_empty() => Ok(None),
+        Some(_) => Err(format!("has a {name} that is neither true nor false")),
+    }
 }
 
 /// A string member, absent when it is null, missing or blank.
@@ -145,7 +207,7 @@ mod tests {
     }
 
     fn endpoints(grants: &Grants) -> Vec<(&str, &str)> {
-        grants.endpoints().map(|(name, region)| (name.as_str(), region.as_str())).collect()
+        grants.endpoints().map(|(name, region)| (name, region.as_str())).collect()
     }
 
     #[test]
@@ -172,6 +234,69 @@ mod tests {
         assert_eq!((grant.external_id.expose(), grant.role.to_string()), ("tenant-1", other));
     }
 
+    const TWO: &str = "arn:aws:iam::555522223333:role/sagemaker-external/SageMakerExternal";
+
+    /// Two parents with these endpoint names.
+    fn parents(first: &str, second: &str) -> Result<Grants, String> {
+        parse(&format!(
+            r#"[{{"RoleArn":"ROLE","EndpointNames":"{first}"}},
+                {{"RoleArn":"{TWO}","EndpointNames":"{second}","Region":"eu-west-1"}}]"#
+        ))
+    }
+
+    #[test]
+    fn exact_names_come_before_patterns() {
+        let grants = parents("iris-*, iris-1*, wine", "iris-prod, x*").expect("no two patterns meet");
+        for (name, parent) in [
+            ("iris-prod", Some("5555")),
+            ("iris-dev", Some("1111")),
+            ("iris-12", Some("1111")),
+            ("wine", Some("1111")),
+            ("Iris-dev", None),
+            ("wine-2", None),
+        ] {
+            let found = grants.find(&name.parse().expect("a name")).map(|grant| grant.role.account.id.as_str());
+            assert_eq!(found.and_then(|id| id.get(..4)), parent, "{name}");
+        }
+    }
+
+    #[test]
+    fn patterns_are_listed_as_patterns() {
+        let grants = parents("wine-*,iris", "a-*").expect("good");
+        assert_eq!(endpoints(&grants), [("iris", "us-east-1"), ("a-*", "eu-west-1"), ("wine-*", "us-east-1")]);
+        let regions: Vec<_> = grants.regions().map(Region::as_str).collect();
+        assert_eq!(regions, ["us-east-1", "eu-west-1"]);
+    }
+
+    #[test]
+    fn overlapping_grants_are_refused_with_both_named() {
+        let sentence = |first, second| parents(first, second).err();
+        assert_eq!(
+            sentence("wine,iris-*", "iris-2,*-prod").as_deref(),
+            Some(
+                "GRANTS: grants 1 and 2 overlap: pattern \"iris-*\" of the first and pattern \"*-prod\" of the second \
+                 both match endpoint \"iris-prod\"; narrow one of them"
+            )
+        );
+        assert!(sentence("*", "a*").is_some() && sentence("*", "*").is_some());
+        assert!(sentence("a*", "b*").is_none());
+        assert!(sentence("a*,*b,ab*", "c").is_none(), "within one grant");
+    }
+
+    #[test]
+    fn caller_attribution_is_a_flag_or_the_default() {
+        let flag = |member: &str| {
+            let grants = parse(&format!(r#"[{{"RoleArn":"ROLE","EndpointNames":"a"{member}}}]"#)).expect("good");
+            grants.find(&"a".parse().expect("a name")).expect("granted").caller_attribution
+        };
+        assert_eq!(flag(""), None);
+        assert_eq!(flag(r#","CallerAttribution":"""#), None);
+        assert_eq!(flag(r#","CallerAttribution":null"#), None);
+        for (member, on) in [("true", true), ("\"true\"", true), ("false", false), ("\"false\"", false)] {
+            assert_eq!(flag(&format!(r#","CallerAttribution":{member}"#)), Some(on));
+        }
+    }
+
     #[test]
     fn what_is_odd_is_refused_in_one_sentence() {
         assert_eq!(Grants::parse(None, "us-east-1").err(), Some(Broken("GRANTS is not set".to_owned())));
@@ -184,7 +309,7 @@ mod tests {
             (
                 r#"[{"RoleArn":"ROLE","EndpointNames":"a","externalId":"x"}]"#,
                 "GRANTS: grant 1 has the unknown member \"externalId\": it may have RoleArn, ExternalId, \
-                 EndpointNames, Region",
+                 EndpointNames, Region, CallerAttribution",
             ),
             (r#"[{"EndpointNames":"a"}]"#, "GRANTS: grant 1 has no RoleArn"),
             (r#"[{"RoleArn":"","EndpointNames":"a"}]"#, "GRANTS: grant 1 has no RoleArn"),
@@ -204,13 +329,22 @@ mod tests {
                 "GRANTS: grant 1 has EndpointNames that are neither a list of strings nor a comma-joined string",
             ),
             (
-                r#"[{"RoleArn":"ROLE","EndpointNames":"*"}]"#,
-                "GRANTS: grant 1 is wrong: \"*\" is not a valid endpoint name: it must be 1 to 63 ASCII letters, \
+                r#"[{"RoleArn":"ROLE","EndpointNames":"a?"}]"#,
+                "GRANTS: grant 1 is wrong: \"a?\" is not a valid endpoint name: it must be 1 to 63 ASCII letters, \
                  digits and inner hyphens",
             ),
             (
+                r#"[{"RoleArn":"ROLE","EndpointNames":"a,-*"}]"#,
+                "GRANTS: grant 1 is wrong: \"-*\" is not a valid endpoint pattern: it must be an endpoint name of 1 to 63 \
+                 ASCII letters, digits and inner hyphens in which * stands for any run of them",
+            ),
+            (
+                r#"[{"RoleArn":"ROLE","EndpointNames":"a","CallerAttribution":"yes"}]"#,
+                "GRANTS: grant 1 has a CallerAttribution that is neither true nor false",
+            ),
+            (
                 r#"[{"RoleArn":"ROLE","EndpointNames":"a"},{"RoleArn":"ROLE","EndpointNames":"b,a"}]"#,
-                "GRANTS: endpoint \"a\" stands in more than one grant",
+                "GRANTS: grants 1 and 2 both name endpoint \"a\": leave it in one of them",
             ),
             (
                 r#"[{"RoleArn":"ROLE","EndpointNames":"a"},{"RoleArn":"ROLE","EndpointNames":"b","Region":"*"}]"#,
@@ -229,7 +363,7 @@ mod tests {
         for text in [
             r#"[{"RoleArn":"ROLE","EndpointNames":"a","ExternalId":"canary id"}]"#,
             r#"[{"RoleArn":"ROLE","EndpointNames":"a","ExternalId":["canary"]}]"#,
-            r#"[{"RoleArn":"ROLE","EndpointNames":"*","ExternalId":"canary"}]"#,
+            r#"[{"RoleArn":"ROLE","EndpointNames":"?","ExternalId":"canary"}]"#,
             r#"["canary"]"#,
             r#"[{"ExternalId":"canary" "#,
         ] {
