@@ -6,7 +6,7 @@ use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
 use aws_sdk_sts::Client;
 use aws_sdk_sts::config::Builder;
-use aws_sdk_sts::config::retry::RetryConfig;
+use aws_sdk_sts::config::retry::{RetryConfig, RetryPartition};
 use aws_sdk_sts::config::timeout::TimeoutConfig;
 use aws_sdk_sts::types::Credentials as StsCredentials;
 use sagemaker_external::failure::{Failure, Kind};
@@ -22,6 +22,10 @@ const DURATION_SECONDS: i32 = 900;
 /// another one is better than waiting.
 const ATTEMPT: Duration = Duration::from_secs(5);
 const ATTEMPTS: u32 = 3;
+/// Adaptive mode would let a throttled call wait for ten tokens of its rate limiter:
+/// up to 20 s at the few requests a second of one Lambda environment, when STS's rate
+/// is per second. The limiter still paces the calls after that.
+const BACKOFF: Duration = Duration::from_secs(1);
 
 /// Why there are no credentials, and what the service called it (for the log).
 pub struct NotAssumed {
@@ -49,7 +53,10 @@ pub struct Sts(Client);
 impl Sts {
     /// One client for all requests, at the function's own region's endpoint.
     pub fn new(config: &SdkConfig) -> Self {
-        let config = Builder::from(config).retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS));
+        let retries = RetryConfig::adaptive().with_max_attempts(ATTEMPTS).with_max_backoff(BACKOFF);
+        // The default partition's rate limiter belongs to the whole process.
+        let partition = RetryPartition::custom("sts").build();
+        let config = Builder::from(config).retry_config(retries).retry_partition(partition);
         Self(Client::from_conf(config.build()))
     }
 

@@ -10,6 +10,7 @@ mod first_byte;
 mod logs;
 mod members;
 mod once;
+mod pacing;
 mod process;
 mod refusals;
 mod retries;

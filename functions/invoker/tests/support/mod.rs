@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_smithy_async::time::TimeSource;
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::Body as _;
@@ -21,6 +22,7 @@ use invoker::operation::Operation;
 use invoker::response::Answer;
 use lambda_runtime::Context;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use cloud::Cloud;
 
@@ -50,7 +52,22 @@ pub(crate) fn config(cloud: &Cloud) -> SdkConfig {
         .region(Region::new("us-east-1"))
         .credentials_provider(SharedCredentialsProvider::new(own))
         .http_client(cloud.clone())
+        .time_source(Clock { base: SystemTime::now(), start: Instant::now() })
         .build()
+}
+
+/// The wall clock as tokio's clock has it, which a test may pause or advance: what
+/// the SDK's rate limiter goes by.
+#[derive(Debug)]
+struct Clock {
+    base: SystemTime,
+    start: Instant,
+}
+
+impl TimeSource for Clock {
+    fn now(&self) -> SystemTime {
+        self.base + self.start.elapsed()
+    }
 }
 
 /// InvokeEndpoint of `iris` by the user alice, with a small CSV body.
