@@ -278,11 +278,15 @@ def test_events_for_the_provisioner_are_what_this_template_would_send():
         ), name
 
 
-def test_events_for_the_invoker_are_signed_calls_of_its_routes():
+def test_events_for_the_invoker_are_authorized_calls_of_its_routes():
     found = events("invoker-*.json")
     assert {(event["resource"], event["httpMethod"].lower()) for event in found.values()} == ROUTES
     for name, event in found.items():
-        assert event["requestContext"]["identity"]["userArn"].startswith("arn:aws:iam::444455556666:user/"), name
+        signer, authorizer = event["requestContext"]["identity"]["userArn"], event["requestContext"].get("authorizer")
+        if authorizer:
+            assert signer is None and authorizer["claims"]["iss"].startswith("https://cognito-idp."), name
+        else:
+            assert signer.split(":")[4] == "444455556666", name
         assert event["multiValueHeaders"] == {key: [value] for key, value in event["headers"].items()}, name
         path = event["resource"].format(**(event["pathParameters"] or {}))
         assert (event["path"], event["requestContext"]["path"]) == (path, f"/v1{path}"), name

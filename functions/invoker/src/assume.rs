@@ -8,16 +8,18 @@ use aws_sdk_sts::Client;
 use aws_sdk_sts::config::Builder;
 use aws_sdk_sts::config::retry::{RetryConfig, RetryPartition};
 use aws_sdk_sts::config::timeout::TimeoutConfig;
-use aws_sdk_sts::types::Credentials as StsCredentials;
+use aws_sdk_sts::error::BuildError;
+use aws_sdk_sts::types::{Credentials as StsCredentials, Tag};
+use sagemaker_external::arn::RoleArn;
 use sagemaker_external::failure::{Failure, Kind};
-use sagemaker_external::name::SessionName;
+use sagemaker_external::name::{ExternalId, SessionName};
 
+use crate::attribution::Attribution;
 use crate::deadline::Deadline;
-use crate::grants::Grant;
 
 /// The shortest session that STS gives (900–43200, and 3600 at most for a role
 /// that assumes a role, as this one does: R07): one request needs no more.
-const DURATION_SECONDS: i32 = 900;
+pub const SHORTEST: Duration = Duration::from_secs(900);
 /// STS answers in milliseconds; an attempt that takes this long is lost, and
 /// another one is better than waiting.
 const ATTEMPT: Duration = Duration::from_secs(5);
@@ -26,6 +28,19 @@ const ATTEMPTS: u32 = 3;
 /// up to 20 s at the few requests a second of one Lambda environment, when STS's rate
 /// is per second. The limiter still paces the calls after that.
 const BACKOFF: Duration = Duration::from_secs(1);
+
+/// All that goes into one AssumeRole.
+#[derive(Clone, Copy)]
+pub struct Ask<'a> {
+    pub role: &'a RoleArn,
+    pub external_id: &'a ExternalId,
+    pub session: &'a SessionName,
+    pub attribution: Option<&'a Attribution>,
+    /// The session policy.
+    pub policy: &'a str,
+    /// How long the session lasts: whole seconds, 900 to 3600 (R07).
+    pub duration: Duration,
+}
 
 /// Why there are no credentials, and what the service called it (for the log).
 pub struct NotAssumed {
@@ -60,42 +75,50 @@ impl Sts {
         Self(Client::from_conf(config.build()))
     }
 
-    /// Credentials for one session under the grant's role.
+    /// Credentials for one session under the role.
     ///
     /// # Errors
     /// [`NotAssumed`], after the retries that the deadline allows. AccessDenied
     /// is not modelled for AssumeRole; the code tells it (R09).
-    pub async fn assume(
-        &self,
-        grant: &Grant,
-        session: &SessionName,
-        policy: String,
-        deadline: Deadline,
-    ) -> Result<Credentials, NotAssumed> {
+    pub async fn assume(&self, ask: Ask<'_>, deadline: Deadline) -> Result<Credentials, NotAssumed> {
         let left = deadline.left();
         if left.is_zero() {
-            return Err(NotAssumed { why: Why::Deadline, code: "Deadline".to_owned() });
+            return Err(NotAssumed::late());
         }
         let timeouts =
             TimeoutConfig::builder().operation_timeout(left).operation_attempt_timeout(left.min(ATTEMPT)).build();
         let call = self
             .0
             .assume_role()
-            .role_arn(grant.role.to_string())
-            .external_id(grant.external_id.expose())
-            .role_session_name(session.as_str())
-            .policy(policy)
-            .duration_seconds(DURATION_SECONDS)
+            .role_arn(ask.role.to_string())
+            .external_id(ask.external_id.expose())
+            .role_session_name(ask.session.as_str())
+            .set_source_identity(ask.attribution.map(|attribution| attribution.source_identity.clone()))
+            .set_tags(ask.attribution.map(tags).transpose().map_err(|_| NotAssumed::fault("Tags"))?)
+            .policy(ask.policy)
+            .set_duration_seconds(i32::try_from(ask.duration.as_secs()).ok())
             .customize()
             .config_override(Builder::default().timeout_config(timeouts));
         match call.send().await {
-            Ok(output) => output
-                .credentials
-                .map(credentials)
-                .ok_or_else(|| NotAssumed { why: Why::Fault, code: "NoCredentials".to_owned() }),
+            Ok(output) => output.credentials.map(credentials).ok_or_else(|| NotAssumed::fault("NoCredentials")),
             Err(error) => Err(not_assumed(Failure::of(&error), deadline)),
         }
     }
+}
+
+impl NotAssumed {
+    /// Our own deadline came before STS was asked.
+    pub(crate) fn late() -> Self {
+        Self { why: Why::Deadline, code: "Deadline".to_owned() }
+    }
+
+    fn fault(code: &str) -> Self {
+        Self { why: Why::Fault, code: code.to_owned() }
+    }
+}
+
+fn tags(attribution: &Attribution) -> Result<Vec<Tag>, BuildError> {
+    attribution.tags.iter().map(|(key, value)| Tag::builder().key(*key).value(value).build()).collect()
 }
 
 fn credentials(given: StsCredentials) -> Credentials {

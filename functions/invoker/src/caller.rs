@@ -18,60 +18,110 @@ const CALLER_MAX: usize = 27;
 /// name for somebody else's session by trying.
 const HASH: usize = 12;
 
-/// An authenticated caller. Source identity and session tags (`Caller`, `ApiId`,
-/// `RequestId`), once both sides ask for attribution, are made of this too.
+/// An authenticated caller, whole: callers are equal only when everything that API
+/// Gateway says of who they are is.
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Caller {
-    part: String,
+    identity: Identity,
+    /// The id of the API that was called, for attribution.
+    pub(crate) api_id: Option<String>,
+    /// The id of the API key that came on top of the identity; alone it is none (S20).
+    pub(crate) api_key_id: Option<String>,
 }
 
 impl Caller {
     /// The caller, if API Gateway names one.
     pub fn of(context: &RequestContext<'_>) -> Option<Self> {
-        let part = match Identity::of(context)? {
-            Identity::OwnUser { name } if stands_alone(name) => name.to_owned(),
-            Identity::OwnUser { name } => hashed(name, &["user", name]),
-            Identity::Signer { arn, pool_identity } => {
-                let label = pool_identity.or_else(|| arn.rsplit(['/', ':']).next()).unwrap_or_default();
-                hashed(label, &["arn", arn, pool_identity.unwrap_or_default()])
-            }
-            Identity::Token { issuer, subject, name } => hashed(name, &["token", issuer, subject]),
-        };
-        Some(Self { part })
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        let identity = Identity::of(context)?;
+        Some(Self { identity, api_id: owned(context.api_id()), api_key_id: owned(context.api_key_id()) })
     }
 
     /// The session's name for the request with Lambda's id `request_id`.
     pub fn session_name(&self, request_id: &str) -> Option<SessionName> {
-        let is_id = (1..=64 - 1 - CALLER_MAX).contains(&request_id.len())
-            && request_id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-        let request = if is_id { request_id.to_owned() } else { hash(&["request", request_id]) };
-        format!("{}@{request}", self.part).parse().ok()
+        let caller = match &self.identity {
+            Identity::OwnUser { name, .. } if stands_alone(name) => name.clone(),
+            other => other.hashed(),
+        };
+        format!("{caller}@{}", request_part(request_id)).parse().ok()
+    }
+
+    /// As in the session's name, but 2 characters at least and without the request.
+    pub(crate) fn stable_part(&self) -> String {
+        match &self.identity {
+            Identity::OwnUser { name, .. } if stands_alone(name) && name.len() > 1 => name.clone(),
+            other => other.hashed(),
+        }
+    }
+
+    /// The whole identity in one text, where one says it all.
+    pub(crate) fn whole(&self) -> Option<String> {
+        match &self.identity {
+            Identity::OwnUser { arn, .. } | Identity::Signer { arn, pool_identity: None } => Some(arn.clone()),
+            Identity::Signer { arn, pool_identity: Some(id) } => Some(format!("{arn}/{id}")),
+            // The last slash parts the two.
+            Identity::Token { issuer, subject, .. } => {
+                (!issuer.is_empty() && !subject.contains('/')).then(|| format!("{issuer}/{subject}"))
+            }
+        }
+    }
+
+    /// A readable part and a hash of the whole identity: at most 27 characters of
+    /// `[\w+=.@-]`.
+    pub(crate) fn hashed(&self) -> String {
+        self.identity.hashed()
     }
 }
 
+/// The request in names and tags: Lambda's id, or a hash of what is none.
+pub(crate) fn request_part(request_id: &str) -> String {
+    let is_id = (1..=64 - 1 - CALLER_MAX).contains(&request_id.len())
+        && request_id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    if is_id { request_id.to_owned() } else { hash(&["request", request_id]) }
+}
+
 /// What API Gateway knows of a caller.
-enum Identity<'a> {
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Identity {
     /// An IAM user of the API's own account; such names are unique there,
     /// whatever the user's path.
-    OwnUser { name: &'a str },
+    OwnUser { arn: String, name: String },
     /// Anyone else who signed with IAM: a role's session, a user of another
     /// account, the account's root. All users of an identity pool share one
     /// session ARN: what tells them apart is the pool's own id.
-    Signer { arn: &'a str, pool_identity: Option<&'a str> },
+    Signer { arn: String, pool_identity: Option<String> },
     /// The bearer of a user pool's token; `subject` is unique within `issuer`.
-    Token { issuer: &'a str, subject: &'a str, name: &'a str },
+    Token { issuer: String, subject: String, name: String },
 }
 
-impl<'a> Identity<'a> {
-    fn of(context: &'a RequestContext<'_>) -> Option<Self> {
+impl Identity {
+    fn of(context: &RequestContext<'_>) -> Option<Self> {
         if let Some(arn) = context.user_arn() {
-            let pool_identity = context.cognito_identity_id();
-            let own = own_user(arn, context.account_id()).filter(|_| pool_identity.is_none());
-            return Some(own.map_or(Self::Signer { arn, pool_identity }, |name| Self::OwnUser { name }));
+            let pool_identity = context.cognito_identity_id().map(str::to_owned);
+            let own = own_user(arn, context.account_id()).filter(|_| pool_identity.is_none()).map(str::to_owned);
+            let arn = arn.to_owned();
+            return Some(match own {
+                Some(name) => Self::OwnUser { arn, name },
+                None => Self::Signer { arn, pool_identity },
+            });
         }
         let name = context.claim("cognito:username").or_else(|| context.claim("username"));
         let subject = context.claim("sub").or(name)?;
         let issuer = context.claim("iss").unwrap_or_default();
-        Some(Self::Token { issuer, subject, name: name.unwrap_or(subject) })
+        let [issuer, name, subject] = [issuer, name.unwrap_or(subject), subject].map(str::to_owned);
+        Some(Self::Token { issuer, subject, name })
+    }
+
+    fn hashed(&self) -> String {
+        match self {
+            Self::OwnUser { name, .. } => hashed(name, &["user", name]),
+            Self::Signer { arn, pool_identity } => {
+                let pool_identity = pool_identity.as_deref();
+                let label = pool_identity.or_else(|| arn.rsplit(['/', ':']).next()).unwrap_or_default();
+                hashed(label, &["arn", arn, pool_identity.unwrap_or_default()])
+            }
+            Self::Token { issuer, subject, name } => hashed(name, &["token", issuer, subject]),
+        }
     }
 }
 
@@ -93,9 +143,10 @@ fn stands_alone(name: &str) -> bool {
     (1..=CALLER_MAX).contains(&name.len()) && name.bytes().all(is_iam_word) && !looks_hashed
 }
 
-/// What can be read of `label`, and a hash of the whole identity.
+/// What can be read of `label`, and a hash of the whole identity. No comma: session
+/// tags take none.
 fn hashed(label: &str, identity: &[&str]) -> String {
-    let word = |c: char| if u8::try_from(c).is_ok_and(is_iam_word) { c } else { '-' };
+    let word = |c: char| if c != ',' && u8::try_from(c).is_ok_and(is_iam_word) { c } else { '-' };
     let readable: String = label.chars().map(word).take(CALLER_MAX - 1 - HASH).collect();
     format!("{readable}-{}", hash(identity))
 }

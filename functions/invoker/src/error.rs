@@ -13,8 +13,8 @@ pub enum Error {
     UnknownOperation,
     /// The request context names no caller (S21).
     NoCaller,
-    /// `GRANTS` is missing or wrong; the log of the start says how.
-    NoGrants,
+    /// A setting, such as `GRANTS`, is missing or wrong; the log of the start says how.
+    NotSetUp,
     /// No grant names this endpoint.
     NotGranted(EndpointName),
     /// AssumeRole gave no credentials.

@@ -43,6 +43,8 @@ pub struct RequestContext<'a> {
     #[serde(borrow, default)]
     request_id: Text<'a>,
     #[serde(borrow, default)]
+    api_id: Text<'a>,
+    #[serde(borrow, default)]
     identity: Option<Identity<'a>>,
     #[serde(borrow, default)]
     authorizer: Option<Authorizer<'a>>,
@@ -55,6 +57,8 @@ struct Identity<'a> {
     user_arn: Text<'a>,
     #[serde(borrow, default)]
     cognito_identity_id: Text<'a>,
+    #[serde(borrow, default)]
+    api_key_id: Text<'a>,
 }
 
 #[derive(Deserialize)]
@@ -108,6 +112,16 @@ impl RequestContext<'_> {
     /// The id that the client sees as `x-amzn-RequestId`; a client may choose it.
     pub fn unverified_request_id(&self) -> Option<&str> {
         self.request_id.get()
+    }
+
+    /// The API's own id.
+    pub fn api_id(&self) -> Option<&str> {
+        self.api_id.get()
+    }
+
+    /// The id of the API key that the request came with; never the key.
+    pub fn api_key_id(&self) -> Option<&str> {
+        self.identity.as_ref().and_then(|identity| identity.api_key_id.get())
     }
 
     /// Of an IAM-signed request: the signer's ARN.

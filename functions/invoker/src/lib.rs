@@ -2,11 +2,13 @@
 //! parent's role and calls the endpoint, and the answer streams back.
 //!
 //! `main → runtime → handler → everything else`. [`event`], [`headers`],
-//! [`operation`], [`rule`], [`request`], [`grants`], [`caller`], [`session`] and [`stream`] are
-//! pure: no tokio, no client, no clock. The SDK is called in [`assume`] and
+//! [`operation`], [`rule`], [`request`], [`settings`], [`grants`], [`caller`],
+//! [`attribution`], [`session`] and [`stream`] are pure: no tokio, no client, no
+//! clock. The SDK is called in [`assume`] and
 //! [`endpoint`] only.
 
 pub mod assume;
+pub mod attribution;
 pub mod body;
 pub mod caller;
 pub mod deadline;
@@ -23,6 +25,7 @@ pub mod response;
 pub mod rule;
 pub mod runtime;
 pub mod session;
+pub mod settings;
 pub mod stream;
 
 pub use sagemaker_external::grants;

@@ -134,10 +134,11 @@ fn shape(error: &Error) -> Shape<'_> {
             "AccessDeniedException",
             "the request names no caller: the API must authorize it with IAM or with a user pool",
         ),
-        Error::NoGrants => Shape::new(
+        Error::NotSetUp => Shape::new(
             500,
             "InternalFailure",
-            "this API is not set up: its GRANTS setting is missing or wrong, and the log of its start says how",
+            "this API is not set up: GRANTS or another of its settings is missing or wrong, and the log of its start \
+             says how",
         ),
         Error::NotGranted(name) => Shape::new(
             404,

@@ -2,6 +2,7 @@
 //! in `process` the real program over real sockets.
 #![cfg(test)]
 
+mod attribution;
 mod denials;
 mod errors;
 mod event_streams;
@@ -14,6 +15,7 @@ mod pacing;
 mod process;
 mod refusals;
 mod retries;
+mod setup;
 mod streams;
 mod support;
 mod wire;

@@ -16,10 +16,10 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::Body as _;
 use invoker::body::{Body, Cut};
-use invoker::grants::Grants;
 use invoker::handler::Invoker;
 use invoker::operation::Operation;
 use invoker::response::Answer;
+use invoker::settings::Settings;
 use lambda_runtime::Context;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -41,8 +41,16 @@ pub(crate) fn invoker(cloud: &Cloud) -> Invoker {
 }
 
 pub(crate) fn invoker_with(cloud: &Cloud, grants: Option<&str>) -> Invoker {
+    invoker_set(cloud, grants, &[])
+}
+
+/// As [`invoker_with`], with more of the function's environment.
+pub(crate) fn invoker_set(cloud: &Cloud, grants: Option<&str>, more: &[(&str, &str)]) -> Invoker {
     lines::keep();
-    Invoker::new(&config(cloud), Grants::parse(grants, "us-east-1"))
+    let region = ("AWS_REGION", "us-east-1");
+    let set: Vec<_> = more.iter().copied().chain(grants.map(|text| ("GRANTS", text))).chain([region]).collect();
+    let variable = |name: &str| set.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+    Invoker::new(&config(cloud), Settings::of(variable))
 }
 
 pub(crate) fn config(cloud: &Cloud) -> SdkConfig {
