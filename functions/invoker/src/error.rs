@@ -21,6 +21,9 @@ pub enum Error {
     NotAssumed(EndpointName, NotAssumed),
     /// SageMaker's answer is an error, or there is none.
     NotInvoked(Operation, EndpointName, NotInvoked),
+    /// SageMaker refused credentials that were kept from an earlier request, for what
+    /// they are and not for what they may do. They are forgotten.
+    Stale(NotInvoked),
     /// The handler panicked.
     Panicked,
 }
@@ -29,7 +32,7 @@ impl Error {
     /// SageMaker's own id of a call that it answered with an error.
     pub fn upstream_request_id(&self) -> Option<&str> {
         match self {
-            Self::NotInvoked(_, _, not) => not.request_id.as_deref(),
+            Self::NotInvoked(_, _, not) | Self::Stale(not) => not.request_id.as_deref(),
             _ => None,
         }
     }
@@ -38,7 +41,7 @@ impl Error {
     pub fn into_cause(self) -> Option<String> {
         match self {
             Self::NotAssumed(_, not) => Some(not.code),
-            Self::NotInvoked(_, _, not) => Some(not.code),
+            Self::NotInvoked(_, _, not) | Self::Stale(not) => Some(not.code),
             _ => None,
         }
     }

@@ -4,7 +4,7 @@ use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
@@ -16,24 +16,27 @@ use crate::assume::{Ask, SHORTEST, Sts};
 use crate::attribution::Attribution;
 use crate::caller::Caller;
 use crate::deadline::Deadline;
-use crate::endpoint::Runtimes;
+use crate::endpoint::{NotInvoked, Runtimes, Why};
 use crate::error::{Error, Invalid};
 use crate::event::Event;
 use crate::grants::Grant;
 use crate::record::Record;
 use crate::request::{Invocation, Route};
 use crate::response::{self, Answer};
+use crate::reuse::{Key, Reuse, Session};
 use crate::session;
 use crate::settings::{Settings, Wrong};
 
 const NO_EVENT: &str = "the event must be one of an API Gateway REST API's proxy integration";
 
-/// What lasts from request to request: the settings and the SDK's clients, all on
-/// one connection pool.
+/// What lasts from request to request: the settings, the SDK's clients, all on one
+/// connection pool, and the credentials that are reused.
 pub struct Invoker {
     settings: Result<Settings, Wrong>,
     sts: Sts,
     runtimes: Runtimes,
+    /// Absent when every request assumes the role.
+    reuse: Option<Reuse>,
 }
 
 impl Invoker {
@@ -45,7 +48,14 @@ impl Invoker {
             tracing::error!(target: "invoker", reason = %wrong, "every request will be refused");
         }
         let regions = settings.iter().flat_map(|settings| settings.grants.regions());
-        Self { sts: Sts::new(config), runtimes: Runtimes::new(config, regions), settings }
+        let clock = config.time_source().unwrap_or_default();
+        let reuse = settings.as_ref().ok().and_then(|settings| settings.reuse);
+        Self {
+            sts: Sts::new(config),
+            runtimes: Runtimes::new(config, regions),
+            reuse: reuse.map(|time| Reuse::new(time, move || clock.now())),
+            settings,
+        }
     }
 
     /// Always an answer, whatever the event holds and even if our own code panics.
@@ -98,16 +108,20 @@ impl Invoker {
         let component = invocation.inference_component.as_ref();
         let policy = session::policy(granted.grant, operation, &granted.endpoint, component);
         let credentials = self.credentials(&granted, caller, policy, deadline, record).await?;
+        let used = credentials.access_key_id().to_owned();
 
         let began = Instant::now();
         let upstream = self.runtimes.invoke(&granted.grant.region, invocation, credentials, deadline).await;
         record.invoke = Some(began.elapsed());
-        let upstream = upstream.map_err(|not| Error::NotInvoked(operation, granted.endpoint, not))?;
+        let upstream = upstream.map_err(|not| match self.forgets(&not, &used, record) {
+            true => Error::Stale(not),
+            false => Error::NotInvoked(operation, granted.endpoint, not),
+        })?;
         Ok(response::passed(upstream, form, record, deadline))
     }
 
     /// Credentials for one session under the grant's role that may do what `policy`
-    /// says.
+    /// says: kept ones of the same caller if the settings allow it, else new ones.
     async fn credentials(
         &self,
         granted: &Granted<'_>,
@@ -126,15 +140,61 @@ impl Invoker {
             session: &name,
             attribution: attribution.as_ref(),
             policy: &policy,
-            duration: SHORTEST,
+            duration: self.session_duration(),
         };
 
         let began = Instant::now();
-        let assumed = self.sts.assume(ask, deadline).await;
+        let assumed = match &self.reuse {
+            None => self.sts.assume(ask, deadline).await,
+            Some(reuse) => {
+                let key = Key {
+                    role: grant.role.clone(),
+                    external_id: grant.external_id.clone(),
+                    caller: caller.clone(),
+                    is_attributed: *is_attributed,
+                    policy: policy.clone(),
+                };
+                let assume = async {
+                    let credentials = self.sts.assume(ask, deadline).await?;
+                    Ok(Session { credentials, name: name.clone() })
+                };
+                reuse.session(key, deadline, assume).await.map(|(session, reused)| {
+                    record.session = Some(session.name);
+                    record.reused = Some(reused);
+                    session.credentials
+                })
+            }
+        };
         record.assume = Some(began.elapsed());
         assumed.map_err(|not| Error::NotAssumed(endpoint.clone(), not))
     }
+
+    /// How long the sessions of invocations last.
+    fn session_duration(&self) -> Duration {
+        self.reuse.as_ref().map_or(SHORTEST, Reuse::duration)
+    }
+
+    /// A session that AWS refuses is forgotten: it may be revoked, or its role made
+    /// anew, and a new one may do better. True if it was a kept one that is not even
+    /// known any more: then the client may try again. This API never does (R04).
+    fn forgets(&self, not: &NotInvoked, access_key_id: &str, record: &Record) -> bool {
+        let is_unknown = NOT_KNOWN.contains(&not.code.as_str());
+        if let Some(reuse) = self.reuse.as_ref().filter(|_| is_unknown || matches!(not.why, Why::Denied)) {
+            reuse.forget(access_key_id);
+        }
+        is_unknown && record.reused == Some(true)
+    }
 }
+
+/// What AWS calls credentials that it does not know or no longer takes, in the words
+/// of its several front ends.
+const NOT_KNOWN: [&str; 5] = [
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidClientTokenId",
+    "UnrecognizedClientException",
+    "InvalidAccessKeyId",
+];
 
 /// An endpoint and the grant that serves it.
 struct Granted<'a> {

@@ -22,6 +22,7 @@ pub mod operation;
 pub mod record;
 pub mod request;
 pub mod response;
+pub mod reuse;
 pub mod rule;
 pub mod runtime;
 pub mod session;

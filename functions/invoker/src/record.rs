@@ -14,6 +14,8 @@ pub struct Record {
     pub route: Option<&'static str>,
     pub endpoint: Option<EndpointName>,
     pub session: Option<SessionName>,
+    /// Whether the session was kept from an earlier request.
+    pub reused: Option<bool>,
     pub assume: Option<Duration>,
     /// Until SageMaker's answer began.
     pub invoke: Option<Duration>,
@@ -28,6 +30,7 @@ impl Record {
             route: None,
             endpoint: None,
             session: None,
+            reused: None,
             assume: None,
             invoke: None,
             started: Instant::now(),
@@ -50,7 +53,7 @@ impl Record {
     /// The request's one line: no body, no custom attributes, no credentials, no
     /// ExternalId, no role (S15).
     pub fn log(&self, status: StatusCode, error_type: Option<&str>, cause: Option<&str>) {
-        let Self { request_id, route, .. } = self;
+        let Self { request_id, route, reused, .. } = self;
         let api_request_id = self.api_request_id.as_deref();
         let endpoint = self.endpoint.as_ref().map(EndpointName::as_str);
         let session = self.session.as_ref().map(SessionName::as_str);
@@ -62,7 +65,7 @@ impl Record {
             ($level:ident) => {
                 tracing::$level!(
                     target: "invoker",
-                    request_id, api_request_id, route, endpoint, session, status, error_type, cause,
+                    request_id, api_request_id, route, endpoint, session, reused, status, error_type, cause,
                     assume_ms, invoke_ms, total_ms,
                     "request"
                 )

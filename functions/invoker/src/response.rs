@@ -32,6 +32,8 @@ const SAGEMAKER: &str = "x-amzn-sagemaker-";
 
 /// A throttled call may succeed a second later: STS's rate is per second.
 const THROTTLED_SECONDS: u32 = 1;
+/// The next request gets new credentials at once.
+const STALE_SECONDS: u32 = 1;
 /// A cold model takes some seconds to load; SageMaker does not say how many.
 const NOT_READY_SECONDS: u32 = 5;
 
@@ -220,6 +222,12 @@ fn shape(error: &Error) -> Shape<'_> {
                 "SageMaker Runtime's answer was not understood, and the log says why",
             ),
         },
+        Error::Stale(_) => Shape::new(
+            503,
+            "ServiceUnavailable",
+            "the credentials kept for this endpoint are no longer accepted and are forgotten, try again",
+        )
+        .retry_after(STALE_SECONDS),
         Error::Panicked => Shape::new(500, "InternalFailure", "this API failed, and its log says where"),
     }
 }

@@ -15,6 +15,7 @@ mod pacing;
 mod process;
 mod refusals;
 mod retries;
+mod reuse;
 mod setup;
 mod streams;
 mod support;

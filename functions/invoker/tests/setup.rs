@@ -74,6 +74,7 @@ async fn r09_s16_wrong_settings_are_logged_once_and_answered_on_every_route() {
         (Some("{"), none, "GRANTS must be a JSON list of grants"),
         (Some(id), none, "GRANTS: grant 1 is wrong: the value is not a valid ExternalId"),
         (Some(&patterns()), none, "GRANTS: grants 1 and 2 overlap: pattern \"iris-*\""),
+        (Some(&grants()), &[("CREDENTIAL_REUSE_SECONDS", "3001")], "CREDENTIAL_REUSE_SECONDS is \"3001\""),
         (Some(&grants()), &[("CALLER_ATTRIBUTION", "on")], "CALLER_ATTRIBUTION is \"on\""),
     ];
     for (grants, settings, reason) in cases {

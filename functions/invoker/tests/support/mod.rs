@@ -65,7 +65,7 @@ pub(crate) fn config(cloud: &Cloud) -> SdkConfig {
 }
 
 /// The wall clock as tokio's clock has it, which a test may pause or advance: what
-/// the SDK's rate limiter goes by.
+/// the SDK's rate limiter and the reuse of credentials go by.
 #[derive(Debug)]
 struct Clock {
     base: SystemTime,
