@@ -1,4 +1,4 @@
-//! The vocabulary that both functions share: names, ARNs, policy documents,
+//! The vocabulary that both functions share: names, ARNs, policy documents, grants,
 //! what a failure means, the one HTTP client, and the logs.
 //!
 //! Everything here parses at the edge: a value of one of these types cannot be
