@@ -33,7 +33,8 @@ const BACKOFF: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy)]
 pub struct Ask<'a> {
     pub role: &'a RoleArn,
-    pub external_id: &'a ExternalId,
+    /// Absent only where the doctor sees whether the parent insists on it (S02).
+    pub external_id: Option<&'a ExternalId>,
     pub session: &'a SessionName,
     pub attribution: Option<&'a Attribution>,
     /// The session policy.
@@ -91,7 +92,7 @@ impl Sts {
             .0
             .assume_role()
             .role_arn(ask.role.to_string())
-            .external_id(ask.external_id.expose())
+            .set_external_id(ask.external_id.map(|id| id.expose().to_owned()))
             .role_session_name(ask.session.as_str())
             .set_source_identity(ask.attribution.map(|attribution| attribution.source_identity.clone()))
             .set_tags(ask.attribution.map(tags).transpose().map_err(|_| NotAssumed::fault("Tags"))?)

@@ -1,4 +1,5 @@
-//! One request: parse → find grant → assume → invoke → answer.
+//! One request: parse → find grant → assume → invoke → answer; or, for the doctor,
+//! only try to assume.
 
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,12 +17,14 @@ use crate::assume::{Ask, SHORTEST, Sts};
 use crate::attribution::Attribution;
 use crate::caller::Caller;
 use crate::deadline::Deadline;
+use crate::doctor::{self, Report};
 use crate::endpoint::{NotInvoked, Runtimes, Why};
 use crate::error::{Error, Invalid};
 use crate::event::Event;
 use crate::grants::Grant;
+use crate::operation::Operation;
 use crate::record::Record;
-use crate::request::{Invocation, Route};
+use crate::request::{self, Invocation, Route};
 use crate::response::{self, Answer};
 use crate::reuse::{Key, Reuse, Session};
 use crate::session;
@@ -82,6 +85,10 @@ impl Invoker {
         let caller = context.and_then(Caller::of).ok_or(Error::NoCaller)?;
         match route {
             Route::ListEndpoints => Ok(response::listed(&settings.grants, record)),
+            Route::ExamineEndpoint => {
+                let endpoint = request::examined(&read)?;
+                self.examine_endpoint(settings, &caller, endpoint, deadline, record).await
+            }
             Route::Invoke(operation) => {
                 let invocation = Invocation::read(operation, &read)?;
                 drop(read);
@@ -136,7 +143,7 @@ impl Invoker {
         let attribution = is_attributed.then(|| Attribution::of(caller, &record.request_id));
         let ask = Ask {
             role: &grant.role,
-            external_id: &grant.external_id,
+            external_id: Some(&grant.external_id),
             session: &name,
             attribution: attribution.as_ref(),
             policy: &policy,
@@ -183,6 +190,40 @@ impl Invoker {
             reuse.forget(access_key_id);
         }
         is_unknown && record.reused == Some(true)
+    }
+
+    /// Tries the grant's role as invocations would, keeps nothing of it, and says what
+    /// is right and wrong with it.
+    async fn examine_endpoint(
+        &self,
+        settings: &Settings,
+        caller: &Caller,
+        endpoint: EndpointName,
+        deadline: Deadline,
+        record: &mut Record,
+    ) -> Result<Answer, Error> {
+        record.endpoint = Some(endpoint.clone());
+        let granted = Granted::find(settings, &endpoint).ok_or(Error::NotGranted(endpoint))?;
+        let Granted { endpoint, grant, is_attributed } = granted;
+        let name = caller.session_name(&record.request_id).ok_or(Error::NoCaller)?;
+        record.session = Some(name.clone());
+        let attribution = is_attributed.then(|| Attribution::of(caller, &record.request_id));
+        let policy = session::policy(grant, Operation::InvokeEndpoint, &endpoint, None);
+        let session = self.session_duration();
+        let ask = Ask {
+            role: &grant.role,
+            external_id: Some(&grant.external_id),
+            session: &name,
+            attribution: attribution.as_ref(),
+            policy: &policy,
+            duration: session,
+        };
+
+        let began = Instant::now();
+        let probes = doctor::probe(&self.sts, ask, deadline).await;
+        record.assume = Some(began.elapsed());
+        let diagnosis = doctor::diagnose(probes, attribution.is_some());
+        Ok(response::doctored(&Report { endpoint, region: grant.region.clone(), session, diagnosis }, record))
     }
 }
 

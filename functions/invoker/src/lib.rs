@@ -3,18 +3,19 @@
 //!
 //! `main → runtime → handler → everything else`. [`event`], [`headers`],
 //! [`operation`], [`rule`], [`request`], [`settings`], [`grants`], [`caller`],
-//! [`attribution`], [`session`] and [`stream`] are pure: no tokio, no client, no
-//! clock. The SDK is called in [`assume`] and
-//! [`endpoint`] only.
+//! [`attribution`], [`session`], [`stream`] and [`finding`] are pure: no tokio, no
+//! client, no clock. The SDK is called in [`assume`] and [`endpoint`] only.
 
 pub mod assume;
 pub mod attribution;
 pub mod body;
 pub mod caller;
 pub mod deadline;
+pub mod doctor;
 pub mod endpoint;
 pub mod error;
 pub mod event;
+pub mod finding;
 pub mod handler;
 pub mod headers;
 mod lenient;

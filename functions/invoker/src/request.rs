@@ -17,6 +17,8 @@ pub enum Route {
     /// One of SageMaker Runtime's own operations.
     Invoke(Operation),
     ListEndpoints,
+    /// The doctor.
+    ExamineEndpoint,
 }
 
 impl Route {
@@ -29,6 +31,7 @@ impl Route {
                 Operation::ALL.into_iter().find(|operation| operation.path() == path).map(Self::Invoke)
             }
             ("GET", "/endpoints") => Some(Self::ListEndpoints),
+            ("GET", "/endpoints/{name}") => Some(Self::ExamineEndpoint),
             _ => None,
         }
     }
@@ -38,6 +41,7 @@ impl Route {
         match self {
             Self::Invoke(operation) => operation.name(),
             Self::ListEndpoints => "ListEndpoints",
+            Self::ExamineEndpoint => "ExamineEndpoint",
         }
     }
 }
@@ -84,6 +88,14 @@ impl Invocation {
         }
         Ok(Self { operation, endpoint, inference_component, headers, body, form })
     }
+}
+
+/// The endpoint that the doctor is to examine.
+///
+/// # Errors
+/// [`Invalid`] for a wrong name or path.
+pub fn examined(event: &Event<'_>) -> Result<EndpointName, Invalid> {
+    endpoint_name(event, "")
 }
 
 /// Two members of one input, of which the service's model says "exactly one".
@@ -152,6 +164,7 @@ mod tests {
             assert_eq!(route("POST", resource), Some(Route::Invoke(operation)));
         }
         assert_eq!(route("GET", "/endpoints"), Some(Route::ListEndpoints));
+        assert_eq!(route("GET", "/endpoints/{name}"), Some(Route::ExamineEndpoint));
         for (method, resource) in [
             ("GET", "/endpoints/{name}/invocations"),
             ("post", "/endpoints/{name}/invocations"),

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::assume;
 use crate::body::Body;
 use crate::deadline::Deadline;
+use crate::doctor::Report;
 use crate::endpoint::{self, Upstream};
 use crate::error::{Error, Invalid};
 use crate::grants::Grants;
@@ -62,6 +63,11 @@ pub fn listed(grants: &Grants, record: &Record) -> Answer {
     let endpoints = grants.endpoints().map(|(name, region)| json!({ "EndpointName": name, "Region": region.as_str() }));
     let body = json!({ "Endpoints": endpoints.collect::<Vec<_>>() });
     answer(StatusCode::OK, json_headers(), Body::Bytes(body.to_string().into()), record)
+}
+
+/// What the doctor found.
+pub fn doctored(report: &Report, record: &Record) -> Answer {
+    answer(StatusCode::OK, json_headers(), Body::Bytes(report.to_json().into()), record)
 }
 
 /// An error in SageMaker's shape: status, `x-amzn-ErrorType`, and JSON with

@@ -4,6 +4,7 @@
 
 mod attribution;
 mod denials;
+mod doctor;
 mod errors;
 mod event_streams;
 mod events;

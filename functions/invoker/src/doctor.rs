@@ -1,0 +1,243 @@
+//! The doctor: whether a granted endpoint's role can be assumed as invocations do,
+//! whether the parent insists on the ExternalId (S02), and what to do about what is
+//! not as it should be. The endpoint itself is not invoked.
+//!
+//! The role is assumed twice at a time, with the grant's ExternalId and without;
+//! nothing else differs, so that a refusal of the second can only mean the
+//! ExternalId. Where the first is refused and carries a source identity and tags,
+//! both are tried again without these. The credentials are dropped at once.
+//!
+//! No ARN, no account and no ExternalId is in a report.
+
+use std::time::Duration;
+
+use sagemaker_external::arn::Region;
+use sagemaker_external::name::EndpointName;
+use serde_json::json;
+
+use crate::assume::{Ask, Sts, Why};
+use crate::deadline::Deadline;
+use crate::finding::{Finding, Side};
+
+/// What assuming the role came to.
+pub type Outcome = Result<(), Why>;
+
+/// One try with the ExternalId and one without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pair {
+    pub with: Outcome,
+    pub without: Outcome,
+}
+
+/// Everything that was tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Probes {
+    /// As invocations ask, source identity and tags included if these are on.
+    pub asked: Pair,
+    /// The same without source identity and tags; only if these are on and refused.
+    pub plain: Option<Pair>,
+}
+
+/// Tries to assume the role as `ask` says.
+pub async fn probe(sts: &Sts, ask: Ask<'_>, deadline: Deadline) -> Probes {
+    let asked = pair(sts, ask, deadline).await;
+    let plain = match (asked.with, ask.attribution) {
+        (Err(Why::Denied), Some(_)) => Some(pair(sts, Ask { attribution: None, ..ask }, deadline).await),
+        _ => None,
+    };
+    Probes { asked, plain }
+}
+
+async fn pair(sts: &Sts, ask: Ask<'_>, deadline: Deadline) -> Pair {
+    let outcome = async |ask| sts.assume(ask, deadline).await.map(drop).map_err(|not| not.why);
+    let (with, without) = tokio::join!(outcome(ask), outcome(Ask { external_id: None, ..ask }));
+    Pair { with, without }
+}
+
+/// What was found out about one endpoint.
+pub struct Report {
+    pub endpoint: EndpointName,
+    pub region: Region,
+    /// How long the sessions of invocations last.
+    pub session: Duration,
+    pub diagnosis: Diagnosis,
+}
+
+impl Report {
+    pub fn to_json(&self) -> String {
+        let Diagnosis { assumable, external_id_enforced, attribution, findings } = &self.diagnosis;
+        json!({
+            "Endpoint": self.endpoint.as_str(),
+            "Region": self.region.as_str(),
+            "Assumable": assumable,
+            "ExternalIdEnforced": external_id_enforced,
+            "SessionSeconds": self.session.as_secs(),
+            "CallerAttribution": format!("{attribution:?}"),
+            "Invoked": false,
+            "Note": NOTE,
+            "Findings": findings.iter().map(|finding| finding.to_json()).collect::<Vec<_>>(),
+        })
+        .to_string()
+    }
+}
+
+const NOTE: &str = "the endpoint was not invoked: only an invocation shows whether the grant's policy allows it and \
+                    whether the endpoint is in service";
+
+/// What the probes mean; `None` is "not known".
+#[derive(Debug, PartialEq, Eq)]
+pub struct Diagnosis {
+    pub assumable: Option<bool>,
+    pub external_id_enforced: Option<bool>,
+    pub attribution: Attributed,
+    pub findings: Vec<Finding>,
+}
+
+/// Whether the parent takes source identity and tags.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attributed {
+    /// The grant does not ask for them.
+    Off,
+    Accepted,
+    Refused,
+    Unknown,
+}
+
+/// What the probes mean; `is_attributed` says whether source identity and tags are on.
+pub fn diagnose(probes: Probes, is_attributed: bool) -> Diagnosis {
+    let Probes { asked, plain } = probes;
+    let assumable = match asked.with {
+        Ok(()) => Some(true),
+        Err(Why::Denied | Why::RegionDisabled) => Some(false),
+        Err(_) => None,
+    };
+    let attribution = match (is_attributed, asked.with, plain.map(|plain| plain.with)) {
+        (false, ..) => Attributed::Off,
+        (true, Ok(()), _) => Attributed::Accepted,
+        (true, Err(Why::Denied), Some(Ok(()))) => Attributed::Refused,
+        (true, ..) => Attributed::Unknown,
+    };
+    // Only what works with the ExternalId can show anything without it.
+    let telling = plain.unwrap_or(asked);
+    let external_id_enforced = match (telling.with, telling.without, asked.without) {
+        (_, Ok(()), _) | (_, _, Ok(())) => Some(false),
+        (Ok(()), Err(Why::Denied), _) => Some(true),
+        _ => None,
+    };
+
+    let both = |finding: fn(Side) -> Finding| vec![finding(Side::Parent), finding(Side::Child)];
+    let mut findings = match asked.with {
+        Ok(()) => vec![],
+        Err(Why::Denied) if attribution == Attributed::Refused => both(Finding::CallerAttributionDenied),
+        Err(Why::Denied) => both(Finding::AssumeRoleDenied),
+        Err(Why::RegionDisabled) => vec![Finding::RegionDisabled],
+        Err(Why::Throttled) => vec![Finding::StsThrottled],
+        Err(Why::Unavailable) => vec![Finding::StsUnavailable],
+        Err(Why::Deadline) => vec![Finding::DeadlineExceeded],
+        Err(Why::Fault) => vec![Finding::AssumeRoleFailed],
+    };
+    match external_id_enforced {
+        Some(true) => {}
+        Some(false) => findings.push(Finding::ExternalIdNotEnforced),
+        None => findings.push(Finding::ExternalIdUnknown),
+    }
+    Diagnosis { assumable, external_id_enforced, attribution, findings }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OUTCOMES: [Outcome; 7] = [
+        Ok(()),
+        Err(Why::Denied),
+        Err(Why::RegionDisabled),
+        Err(Why::Throttled),
+        Err(Why::Unavailable),
+        Err(Why::Deadline),
+        Err(Why::Fault),
+    ];
+
+    fn pairs() -> impl Iterator<Item = Pair> {
+        OUTCOMES.into_iter().flat_map(|with| OUTCOMES.into_iter().map(move |without| Pair { with, without }))
+    }
+
+    /// Everything that `probe` can come to.
+    fn all() -> impl Iterator<Item = (Probes, bool)> {
+        pairs().flat_map(|asked| {
+            let tried_again = asked.with == Err(Why::Denied);
+            let off = std::iter::once((Probes { asked, plain: None }, false));
+            let on = (!tried_again).then_some((Probes { asked, plain: None }, true));
+            let again =
+                pairs().filter(move |_| tried_again).map(move |plain| (Probes { asked, plain: Some(plain) }, true));
+            off.chain(on).chain(again)
+        })
+    }
+
+    /// S02: nothing is called healthy that was not seen to be.
+    #[test]
+    fn s02_no_finding_means_assumable_and_refused_without_the_external_id() {
+        let mut healthy = 0;
+        for (probes, on) in all() {
+            let Diagnosis { assumable, external_id_enforced, attribution, findings } = diagnose(probes, on);
+            let sound = Pair { with: Ok(()), without: Err(Why::Denied) };
+            assert_eq!(findings.is_empty(), probes.asked == sound, "{probes:?}");
+            assert_eq!(assumable == Some(true), probes.asked.with == Ok(()), "{probes:?}");
+            if external_id_enforced == Some(true) {
+                let telling = probes.plain.unwrap_or(probes.asked);
+                assert_eq!(telling, sound, "{probes:?}");
+            }
+            let passed = [Some(probes.asked), probes.plain].into_iter().flatten().any(|pair| pair.without == Ok(()));
+            assert_eq!(external_id_enforced == Some(false), passed, "{probes:?}");
+            assert_eq!(attribution == Attributed::Off, !on);
+            healthy += usize::from(findings.is_empty());
+        }
+        assert_eq!(healthy, 2, "with and without attribution");
+    }
+
+    #[test]
+    fn attribution_is_blamed_only_when_it_works_without() {
+        let denied = Pair { with: Err(Why::Denied), without: Err(Why::Denied) };
+        let sound = Pair { with: Ok(()), without: Err(Why::Denied) };
+        let found = diagnose(Probes { asked: denied, plain: Some(sound) }, true);
+        assert_eq!(
+            found,
+            Diagnosis {
+                assumable: Some(false),
+                external_id_enforced: Some(true),
+                attribution: Attributed::Refused,
+                findings: vec![
+                    Finding::CallerAttributionDenied(Side::Parent),
+                    Finding::CallerAttributionDenied(Side::Child)
+                ],
+            }
+        );
+        let found = diagnose(Probes { asked: denied, plain: Some(denied) }, true);
+        assert_eq!(found.attribution, Attributed::Unknown);
+        assert_eq!(found.findings[..1], [Finding::AssumeRoleDenied(Side::Parent)]);
+    }
+
+    /// S16: no ARN, no account; every finding says what to do, in its own words.
+    #[test]
+    fn s16_no_finding_names_an_owner() {
+        let mut seen = Vec::new();
+        for (probes, on) in all() {
+            for finding in diagnose(probes, on).findings {
+                if !seen.contains(&finding) {
+                    seen.push(finding);
+                }
+            }
+        }
+        assert_eq!(seen.len(), 11, "{seen:?}");
+        let mut texts = std::collections::BTreeSet::new();
+        for finding in seen {
+            let json = finding.to_json();
+            for member in ["Code", "Severity", "Message", "Remedy", "Side"] {
+                assert!(json[member].as_str().is_some_and(|text| !text.is_empty()), "{json}");
+            }
+            let text = json.to_string();
+            assert!(!text.contains("arn:") && !text.contains(|c: char| c.is_ascii_digit()), "{text}");
+            assert!(texts.insert(text));
+        }
+    }
+}

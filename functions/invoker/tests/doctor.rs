@@ -1,0 +1,259 @@
+//! `GET /endpoints/{name}`: what the doctor tries, and what it says.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::cloud::{Call, Cloud, Reply, credentials, prediction, sts_error};
+use crate::support::{EXTERNAL_ID, PARENT, REQUEST_ID, Read, ask, ask_within, event, grants, invoker, invoker_set};
+
+/// The doctor's event for an endpoint, as the user alice.
+fn examine(name: &str) -> Value {
+    let mut event = event();
+    event["httpMethod"] = json!("GET");
+    event["resource"] = json!("/endpoints/{name}");
+    event["path"] = json!(format!("/endpoints/{name}"));
+    event["pathParameters"] = json!({ "name": name });
+    event["body"] = Value::Null;
+    event["isBase64Encoded"] = json!(false);
+    event
+}
+
+/// How the parent's trust answers a call: by whether it has an ExternalId, and tags.
+#[derive(Clone, Copy)]
+enum Trust {
+    /// As the provisioner writes it, with CallerAttribution.
+    Sound,
+    /// Without CallerAttribution.
+    NoAttribution,
+    /// The console's plain choice: no condition.
+    Open,
+    /// The same, and no attribution either.
+    OpenWithoutAttribution,
+    Nobody,
+}
+
+impl Trust {
+    fn admits(self, call: &Call) -> bool {
+        let has_id = call.parameter("ExternalId").is_some_and(|id| id == EXTERNAL_ID);
+        let is_attributed = call.parameter("SourceIdentity").is_some();
+        match self {
+            Self::Sound => has_id,
+            Self::NoAttribution => has_id && !is_attributed,
+            Self::Open => true,
+            Self::OpenWithoutAttribution => !is_attributed,
+            Self::Nobody => false,
+        }
+    }
+}
+
+/// A cloud whose STS goes by a trust.
+fn trusting(trust: Trust) -> Cloud {
+    // The scripts know a call by its number, so the calls are looked up.
+    let seen: Arc<Mutex<Option<Cloud>>> = Arc::default();
+    let calls = Arc::clone(&seen);
+    let cloud = Cloud::new(
+        move |number| {
+            let cloud = calls.lock().unwrap().clone().expect("set below");
+            if trust.admits(&cloud.to_sts()[number]) { credentials() } else { sts_error(403, "AccessDenied") }
+        },
+        |_| prediction(),
+    );
+    *seen.lock().unwrap() = Some(cloud.clone());
+    cloud
+}
+
+const ON: &[(&str, &str)] = &[("CALLER_ATTRIBUTION", "true")];
+
+/// The report, checked for what none may hold (S16, S03).
+fn report(answer: &Read) -> Value {
+    assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
+    let shown = format!("{:?} {}", answer.headers, String::from_utf8_lossy(&answer.body));
+    for secret in ["arn:", PARENT, "444455556666", EXTERNAL_ID, "SageMakerExternal", "canary", "ASIA", "not authorized"]
+    {
+        assert!(!shown.contains(secret), "{secret} in {shown}");
+    }
+    assert_eq!(answer.json()["Invoked"], false);
+    answer.json()
+}
+
+async fn examined(cloud: &Cloud, settings: &[(&str, &str)]) -> Value {
+    let answer = ask(&invoker_set(cloud, Some(&grants()), settings), &examine("iris")).await;
+    assert_eq!(cloud.counts().1, 0, "the endpoint was invoked");
+    report(&answer)
+}
+
+/// Code, severity and side of each finding.
+fn findings(report: &Value) -> Vec<(&str, &str, &str)> {
+    let text = |finding: &'_ Value, member: &str| finding[member].as_str().expect(member).to_owned();
+    let findings = report["Findings"].as_array().expect("a list");
+    for finding in findings {
+        assert!(!text(finding, "Message").is_empty() && !text(finding, "Remedy").is_empty());
+    }
+    findings
+        .iter()
+        .map(|finding| {
+            let member = |name: &str| finding[name].as_str().expect("text");
+            (member("Code"), member("Severity"), member("Side"))
+        })
+        .collect()
+}
+
+/// S02: tried with the ExternalId and without, and nothing else differs.
+#[tokio::test]
+async fn s02_a_sound_grant_is_tried_with_and_without_its_external_id() {
+    let cloud = trusting(Trust::Sound);
+    let found = examined(&cloud, &[]).await;
+    let note = found["Note"].as_str().expect("a note").to_owned();
+    assert!(note.starts_with("the endpoint was not invoked"), "{note}");
+    assert_eq!(
+        found,
+        json!({
+            "Endpoint": "iris", "Region": "us-east-1", "Assumable": true, "ExternalIdEnforced": true,
+            "SessionSeconds": 900, "CallerAttribution": "Off", "Invoked": false, "Note": note, "Findings": [],
+        })
+    );
+    let calls = cloud.to_sts();
+    assert_eq!(calls.len(), 2);
+    let ids: Vec<_> = calls.iter().map(|call| call.parameter("ExternalId")).collect();
+    assert!(ids.contains(&None) && ids.contains(&Some(EXTERNAL_ID.to_owned())));
+    for name in ["RoleArn", "RoleSessionName", "Policy", "DurationSeconds"] {
+        assert_eq!(calls[0].parameter(name), calls[1].parameter(name), "{name}");
+    }
+    let policy: Value = serde_json::from_str(&calls[0].parameter("Policy").unwrap()).unwrap();
+    assert_eq!(policy["Statement"][0]["Resource"], json!(["arn:aws:sagemaker:us-east-1:111122223333:endpoint/iris"]));
+    assert_eq!(calls[0].parameter("RoleSessionName"), Some(format!("alice@{REQUEST_ID}")));
+}
+
+#[tokio::test]
+async fn s02_a_trust_without_the_condition_is_a_finding_for_the_parent() {
+    let found = examined(&trusting(Trust::Open), &[]).await;
+    assert_eq!((&found["Assumable"], &found["ExternalIdEnforced"]), (&json!(true), &json!(false)));
+    assert_eq!(findings(&found), [("ExternalIdNotEnforced", "Risk", "Parent")]);
+}
+
+#[tokio::test]
+async fn a_role_that_nobody_may_assume_is_a_finding_for_both_sides() {
+    for settings in [&[][..], ON] {
+        let cloud = trusting(Trust::Nobody);
+        let found = examined(&cloud, settings).await;
+        assert_eq!((&found["Assumable"], &found["ExternalIdEnforced"]), (&json!(false), &Value::Null));
+        assert_eq!(
+            findings(&found),
+            [
+                ("AssumeRoleDenied", "Error", "Parent"),
+                ("AssumeRoleDenied", "Error", "Child"),
+                ("ExternalIdUnknown", "Unknown", "Child")
+            ]
+        );
+        assert_eq!(cloud.counts().0, if settings.is_empty() { 2 } else { 4 });
+    }
+}
+
+#[tokio::test]
+async fn attribution_that_the_parent_takes_is_tried_as_invocations_ask_it() {
+    let cloud = trusting(Trust::Sound);
+    let found = examined(&cloud, ON).await;
+    assert_eq!((&found["CallerAttribution"], findings(&found)), (&json!("Accepted"), vec![]));
+    let calls = cloud.to_sts();
+    assert_eq!(calls.len(), 2);
+    assert!(calls.iter().all(|call| call.parameter("SourceIdentity").as_deref() == Some("alice")));
+    assert!(calls.iter().all(|call| call.parameter("Tags.member.1.Key").is_some()));
+}
+
+#[tokio::test]
+async fn attribution_that_the_parent_refuses_is_told_from_a_refused_role() {
+    for (trust, enforced) in [(Trust::NoAttribution, true), (Trust::OpenWithoutAttribution, false)] {
+        let cloud = trusting(trust);
+        let found = examined(&cloud, ON).await;
+        assert_eq!((&found["Assumable"], &found["CallerAttribution"]), (&json!(false), &json!("Refused")));
+        assert_eq!(found["ExternalIdEnforced"], enforced);
+        let both = [("CallerAttributionDenied", "Error", "Parent"), ("CallerAttributionDenied", "Error", "Child")];
+        assert_eq!(findings(&found)[..2], both);
+        assert_eq!(findings(&found).len(), if enforced { 2 } else { 3 });
+        let remedies = found["Findings"].to_string();
+        assert!(remedies.contains("sts:SetSourceIdentity") && remedies.contains("sts:TagSession"));
+        assert_eq!(cloud.counts().0, 4);
+    }
+}
+
+/// What cannot be found out is called unknown.
+#[tokio::test(start_paused = true)]
+async fn s02_an_sts_in_trouble_is_never_a_healthy_grant() {
+    type Make = fn() -> Reply;
+    let replies: [(&str, Make); 5] = [
+        ("StsThrottled", || sts_error(400, "Throttling")),
+        ("StsUnavailable", || sts_error(500, "InternalFailure")),
+        ("StsUnavailable", || Reply::Unreachable),
+        ("StsUnavailable", || Reply::Silence),
+        ("AssumeRoleFailed", || sts_error(400, "ExpiredTokenException")),
+    ];
+    for (code, reply) in replies {
+        let found = examined(&Cloud::new(move |_| reply(), |_| prediction()), ON).await;
+        assert_eq!((&found["Assumable"], &found["ExternalIdEnforced"]), (&Value::Null, &Value::Null), "{code}");
+        assert_eq!(found["CallerAttribution"], "Unknown");
+        assert_eq!(findings(&found), [(code, "Unknown", "Child"), ("ExternalIdUnknown", "Unknown", "Child")]);
+    }
+    let found = examined(&Cloud::new(|_| sts_error(403, "RegionDisabledException"), |_| prediction()), &[]).await;
+    assert_eq!(found["Assumable"], false);
+    assert_eq!(findings(&found)[0], ("RegionDisabled", "Error", "Parent"));
+}
+
+/// The second try may be the one that fails to answer.
+#[tokio::test(start_paused = true)]
+async fn s02_without_an_answer_to_the_second_try_enforcement_is_unknown() {
+    let only_with = Cloud::new(|call| if call == 0 { credentials() } else { Reply::Unreachable }, |_| prediction());
+    let found = examined(&only_with, &[]).await;
+    assert_eq!((&found["Assumable"], &found["ExternalIdEnforced"]), (&json!(true), &Value::Null));
+    assert_eq!(findings(&found), [("ExternalIdUnknown", "Unknown", "Child")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn r13_the_doctor_answers_before_the_deadline() {
+    let cloud = Cloud::new(|_| Reply::Silence, |_| prediction());
+    let answer = ask_within(&invoker(&cloud), &examine("iris"), Duration::from_secs(8)).await;
+    assert_eq!(findings(&report(&answer))[0].0, "DeadlineExceeded");
+}
+
+#[tokio::test]
+async fn s22_s06_only_a_granted_endpoint_by_its_literal_name_is_examined() {
+    let cloud = Cloud::untouched();
+    let invoker = invoker(&cloud);
+    let answer = ask(&invoker, &examine("other")).await;
+    assert_eq!(answer.kind(), (404, Some("ValidationError")));
+    assert!(answer.message().starts_with("endpoint \"other\" is not granted here"), "{}", answer.message());
+    for (name, path) in [
+        ("iris", "/endpoints/%69ris"),
+        ("iris", "/endpoints/iris/"),
+        ("iris", "/endpoints/iris/invocations"),
+        ("ir*", "/endpoints/ir*"),
+        ("a/b", "/endpoints/a%2Fb"),
+        ("", "/endpoints/"),
+    ] {
+        let mut event = examine("iris");
+        event["path"] = json!(path);
+        event["pathParameters"]["name"] = json!(name);
+        assert_eq!(ask(&invoker, &event).await.kind(), (400, Some("ValidationError")), "{path}");
+    }
+    let mut nobody = examine("iris");
+    nobody["requestContext"]["identity"] = Value::Null;
+    assert_eq!(ask(&invoker, &nobody).await.status, 403);
+    assert_eq!(cloud.counts(), (0, 0));
+}
+
+/// The probes' credentials are dropped: an invocation assumes the role itself.
+#[tokio::test]
+async fn no_credentials_of_a_probe_are_reused() {
+    let cloud = trusting(Trust::Open);
+    let invoker = invoker_set(&cloud, Some(&grants()), &[("CREDENTIAL_REUSE_SECONDS", "3000")]);
+    let found = report(&ask(&invoker, &examine("iris")).await);
+    assert_eq!(found["SessionSeconds"], 3600);
+    assert_eq!(cloud.counts(), (2, 0));
+    for _ in 0..2 {
+        assert_eq!(ask(&invoker, &event()).await.status, 200);
+    }
+    assert_eq!(cloud.counts(), (3, 2));
+    let _ = ask(&invoker, &examine("iris")).await;
+    assert_eq!(cloud.counts(), (5, 2), "and kept ones are no proof");
+}
