@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use invoker::handler::Invoker;
+use invoker::operation::Operation;
 use serde_json::{Value, json};
 
 use crate::support::cloud::{Cloud, Reply, SESSION_KEY, credentials, message, prediction, sagemaker_error, sts_error};
-use crate::support::{REQUEST_ID, ask, ask_within, event, event_for, event_with, grants, invoker_set, lines};
+use crate::support::{REQUEST_ID, ask, ask_within, event, event_for, event_of, event_with, grants, invoker_set, lines};
 
 fn reusing(cloud: &Cloud, seconds: &str) -> Invoker {
     invoker_set(cloud, Some(&grants()), &[("CREDENTIAL_REUSE_SECONDS", seconds), ("CALLER_ATTRIBUTION", "true")])
@@ -86,6 +87,26 @@ async fn r06_another_caller_or_policy_is_another_session() {
     same["requestContext"]["requestId"] = json!("another");
     let _ = ask(&invoker, &same).await;
     assert_eq!(cloud.counts().0, different.len());
+}
+
+/// The operation is part of the session policy, so each has a session of its own.
+#[tokio::test]
+async fn r06_each_operation_has_a_session_of_its_own() {
+    let cloud = Cloud::willing();
+    let invoker = reusing(&cloud, "300");
+    for round in 1..=2 {
+        for (n, operation) in Operation::ALL.into_iter().enumerate() {
+            assert_eq!(ask(&invoker, &event_of(operation)).await.status, 200, "{operation:?}");
+            assert_eq!(cloud.counts().0, if round == 1 { n + 1 } else { Operation::ALL.len() });
+        }
+    }
+    let policies: Vec<_> = cloud.to_sts().iter().map(|call| call.parameter("Policy").unwrap()).collect();
+    for (policy, operation) in policies.iter().zip(Operation::ALL) {
+        assert!(operation.actions().iter().all(|action| policy.contains(&format!("\"{action}\""))), "{policy}");
+    }
+    for call in cloud.to_sts() {
+        assert_eq!(call.parameter("SourceIdentity").as_deref(), Some("alice"));
+    }
 }
 
 /// One flight: whoever comes while STS is asked waits for its answer.
