@@ -4,6 +4,7 @@
 //! Everything here parses at the edge: a value of one of these types cannot be
 //! wrong, so nothing behind it checks again. No SDK service crate stands here.
 
+pub mod api_arn;
 pub mod arn;
 pub mod aws;
 pub mod failure;

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use sagemaker_external::api_arn::ApiArn;
 use sagemaker_external::arn::{Account, GroupArn, RoleArn};
 use sagemaker_external::name::{GroupName, IamPath, PolicyName, UserName};
 use sagemaker_external::policy::{Document, Effect, PermissionStatement, allow, quota, same};
@@ -15,8 +16,8 @@ use crate::request::Home;
 use crate::role::Defaults;
 use crate::step::Step;
 
-const KNOWN: [&str; 8] =
-    ["RoleArns", "GroupName", "PolicyName", "Path", "UserNames", "OnExisting", "OnDelete", "DryRun"];
+const KNOWN: [&str; 9] =
+    ["RoleArns", "ApiArns", "GroupName", "PolicyName", "Path", "UserNames", "OnExisting", "OnDelete", "DryRun"];
 const GROUP_NAME: &str = "SagemakerTester";
 const POLICY_NAME: &str = "AssumeSageMakerExternal";
 
@@ -57,6 +58,8 @@ pub struct GroupSpec {
     pub place: GroupPlace,
     pub policy_name: PolicyName,
     pub role_arns: BTreeSet<String>,
+    /// Routes of this account's APIs that members may call; often none.
+    pub api_arns: BTreeSet<String>,
     /// Set when a group that nobody owns may be taken over.
     pub adopt: Option<Adoption>,
     pub dry_run: bool,
@@ -72,6 +75,7 @@ impl GroupSpec {
                 "RoleArns: at least one role ARN is required; the parent's stack prints it as RoleArn".to_owned()
             );
         }
+        let api_arns = api_arns(&p, home)?;
         let users = p.parsed_list::<UserName>("UserNames")?.iter().map(ToString::to_string).collect();
         let place = GroupPlace {
             account: home.account.clone(),
@@ -83,14 +87,20 @@ impl GroupSpec {
         };
         let policy_name = p.parsed_or("PolicyName", POLICY_NAME)?;
         let (adopt, dry_run) = (p.adoption(defaults)?, p.flag("DryRun")?);
-        let spec = Self { place, policy_name, role_arns, adopt, dry_run };
+        let spec = Self { place, policy_name, role_arns, api_arns, adopt, dry_run };
         // Any owner's Sid has the same length: the size is known before the owner.
         let any = Owner { stack_id: String::new(), logical_id: String::new() };
         fits(&spec.document(&any, None)).map(|()| spec)
     }
 
-    /// The recipe's inline policy; its `Sid` says whose it is, and a second statement,
-    /// which denies what nobody can do, keeps what an adopted group was like.
+    /// Whether both wish for the same rights of the members.
+    pub fn allows_as(&self, other: &Self) -> bool {
+        (&self.role_arns, &self.api_arns) == (&other.role_arns, &other.api_arns)
+    }
+
+    /// The recipe's inline policy; its `Sid` says whose it is. A second statement lets
+    /// members call the API, where one is named; a last one, which denies what nobody
+    /// can do, keeps what an adopted group was like.
     pub fn document(&self, owner: &Owner, found: Option<&FoundGroup>) -> Document<PermissionStatement> {
         let actions = vec!["sts:AssumeRole".to_owned()];
         let allowed = allow(Some(owner.sid()), actions.clone(), self.role_arns.iter().cloned().collect());
@@ -100,7 +110,22 @@ impl GroupSpec {
             action: actions,
             resource: vec![NOBODYS_ROLE.to_owned()],
         });
-        Document::new(allowed.statements().iter().cloned().chain(note).collect())
+        let invoke = (!self.api_arns.is_empty()).then(|| PermissionStatement {
+            sid: Some("InvokeApi".to_owned()),
+            effect: Effect::Allow,
+            action: vec!["execute-api:Invoke".to_owned()],
+            resource: self.api_arns.iter().cloned().collect(),
+        });
+        Document::new(allowed.statements().iter().cloned().chain(invoke).chain(note).collect())
+    }
+}
+
+/// `ApiArns`: only of the group's own account, since no other lets our members in.
+fn api_arns(p: &Properties<'_>, home: &Home) -> Result<BTreeSet<String>, String> {
+    let arns = p.parsed_list::<ApiArn>("ApiArns")?;
+    match arns.iter().find(|arn| arn.account != home.account) {
+        Some(foreign) => Err(format!("ApiArns: {foreign} is not an API of this account, {}", home.account.id)),
+        None => Ok(arns.iter().map(ToString::to_string).collect()),
     }
 }
 
@@ -110,7 +135,7 @@ const NOBODYS_ROLE: &str = "arn:aws:iam::000000000000:role/nobody";
 fn fits(document: &Document<PermissionStatement>) -> Result<(), String> {
     match document.size() {
         size if size > quota::GROUP_INLINE => Err(format!(
-            "RoleArns: the group's policy would have {size} characters of IAM's {}; name fewer roles",
+            "RoleArns, ApiArns: the group's policy would have {size} characters of IAM's {}; name fewer of them",
             quota::GROUP_INLINE
         )),
         _ => Ok(()),
@@ -167,7 +192,7 @@ impl Group {
 
 /// The steps to what `spec` wishes. `old_users` are those an earlier wish put in:
 /// members that others added stay (U30).
-/// `changed`: the wish before named other roles, so the policy is written whatever a
+/// `changed`: the wish before named other roles or APIs, so the policy is written whatever a
 /// read says, which may be of a copy that lags.
 pub fn converge(
     spec: &GroupSpec,

@@ -283,8 +283,7 @@ impl Half for GroupHalf {
         let old_users: BTreeSet<String> =
             old_users.filter_map(Value::as_str).map(|user| user.trim().to_owned()).collect();
         let steps = {
-            let changed =
-                before.is_some_and(|before| before.place.name == spec.place.name && before.role_arns != spec.role_arns);
+            let changed = before.is_some_and(|before| before.place.name == spec.place.name && !before.allows_as(spec));
             group::converge(spec, owner, state.as_ref(), &old_users, changed)?
         };
         let existing = state.as_ref().map(|group| Made { arn: group.arn.to_string(), id: String::new() });

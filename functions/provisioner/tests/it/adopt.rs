@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use provisioner::handler::Settings;
 use serde_json::{Value, json};
 
+use crate::group_api::INVOCATIONS;
 use crate::iam::{Fault, Group, Policy, Role, json as document};
 use crate::log;
 use crate::stage::{BOUNDARY, CHILD, Stage, create, delete, group, role, update, with, writes};
@@ -133,7 +134,8 @@ async fn a_delete_gives_back_what_was_found() {
     stage.succeed(&update(&id, &old, &new)).await;
     let group_id = stage.created(&create(&members)).await;
     assert_eq!(group_id, GROUP);
-    stage.created(&update(&group_id, &members, &adopting(with(group(), json!({"UserNames": ["carol"]}))))).await;
+    let calling = json!({"UserNames": ["carol"], "ApiArns": [INVOCATIONS]});
+    stage.created(&update(&group_id, &members, &adopting(with(group(), calling)))).await;
     assert_eq!(stage.iam.world().groups["sagemakertester"].users.len(), 3, "members that were found stay");
     let answer = stage.succeed(&delete(&id, &new)).await;
     assert!(answer["Reason"].as_str().is_some_and(|note| note.contains("given back as it was found")), "{answer}");
@@ -277,7 +279,7 @@ async fn adopt_makes_what_is_missing() {
 /// Cut off at every call, adopted or given back: the next move ends well all the same.
 #[tokio::test(start_paused = true)]
 async fn adoption_survives_every_crash() {
-    let members = with(group(), json!({"UserNames": ["bob", "carol"]}));
+    let members = with(group(), json!({"UserNames": ["bob", "carol"], "ApiArns": [INVOCATIONS]}));
     let mut played = 0;
     for properties in [adopting(role()), adopting(members)] {
         for after in [false, true] {

@@ -64,7 +64,7 @@ async fn c34_bad_group_properties_fail_before_any_call() {
         (json!({"RoleArns": []}), "RoleArns: at least one role ARN is required"),
         (json!({"RoleArns": ["arn:aws:iam::777788889999:user/x"]}), "is not a valid role ARN"),
         (json!({"RoleArns": ["arn:aws:iam::777788889999:role/*"]}), "is not a valid role ARN"),
-        (json!({"RoleArns": many}), "RoleArns: the group's policy would have"),
+        (json!({"RoleArns": many}), "RoleArns, ApiArns: the group's policy would have"),
         (json!({"GroupName": "a b"}), "GroupName: \"a b\""),
         (json!({"PolicyName": "a/b"}), "PolicyName: \"a/b\""),
         (json!({"UserNames": ["a/b"]}), "UserNames: \"a/b\""),

@@ -18,6 +18,7 @@ mod delete;
 mod dry_run;
 mod events;
 mod group;
+mod group_api;
 mod hazards;
 mod iam;
 mod limits;

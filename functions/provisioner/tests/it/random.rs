@@ -11,6 +11,7 @@ use proptest::sample::{select, subsequence};
 use proptest::test_runner::RngSeed;
 use serde_json::{Value, json};
 
+use crate::group_api::INVOCATIONS;
 use crate::iam::{Fault, Group, Role, Tags, json as document};
 use crate::log;
 use crate::stage::{Stage, create, group, role, with};
@@ -92,8 +93,9 @@ fn groups() -> impl Strategy<Value = Value> {
         some_of("UserNames", &["alice", "bob", "carol"], 0),
         option::weighted(0.1, Just(("UserNames", json!(["alice", "nobody"])))),
         some_of("RoleArns", &["arn:aws:iam::777788889999:role/R", "arn:aws:iam::777788889999:role/S"], 1),
+        some_of("ApiArns", &[INVOCATIONS], 0),
     );
-    members.prop_map(|(a, b, c, d, e, f)| wish(group(), [a, b, c, d, e, f]))
+    members.prop_map(|(a, b, c, d, e, f, g)| wish(group(), [a, b, c, d, e, f, g]))
 }
 
 fn faults() -> impl Strategy<Value = Option<(usize, Fault)>> {

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::group_api::INVOCATIONS;
 use crate::iam::{Group, Policy, Role, World};
 use crate::stage::{Stage, create, delete, group, role, update, with};
 
@@ -72,8 +73,11 @@ pub fn operations() -> Vec<Operation> {
     let shared = with(narrow.clone(), json!({"RoleName": "New"}));
     let swapped = with(role(), json!({"PolicyName": "NewPolicy"}));
     let members = with(group(), json!({"UserNames": ["alice", "bob"]}));
-    let others =
-        with(group(), json!({"UserNames": ["bob", "carol"], "RoleArns": ["arn:aws:iam::777788889999:role/Other"]}));
+    let others = with(
+        group(),
+        json!({"UserNames": ["bob", "carol"], "RoleArns": ["arn:aws:iam::777788889999:role/Other"],
+               "ApiArns": [INVOCATIONS]}),
+    );
     let regrouped = with(others.clone(), json!({"GroupName": "New", "PolicyName": "NewPolicy"}));
     let made = |name, new: &Value| Operation { name, old: None, new: Some(new.clone()) };
     let changed = |name, old: &Value, new: &Value| Operation { name, old: Some(old.clone()), new: Some(new.clone()) };
