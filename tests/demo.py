@@ -74,8 +74,6 @@ def bring_up(t: Transcript, directory: Path, port: int) -> Deployed:
             {"RoleArn": parent.outputs["RoleArn"], "EndpointNames": GRANTED, "UserNames": [TESTER]},
         )
     _show(t, child)
-    with t.step(f"an administrator lets {TESTER} call the API (execute-api:Invoke)", vital=True):
-        people.permit(cloud, CHILD, TESTER, people.allow("execute-api:Invoke"))
     return Deployed(cloud, parent, child, tester)
 
 

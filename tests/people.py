@@ -20,18 +20,11 @@ def user(cloud: Cloud, account: str, name: str, *statements: Statement) -> Calle
     """A new user with access keys, and with an inline policy of these statements if there are any."""
     iam = cloud.admin(account).client("iam")
     iam.create_user(UserName=name)
-    permit(cloud, account, name, *statements)
-    keys = iam.create_access_key(UserName=name)["AccessKey"]
-    return Caller(cloud, keys["AccessKeyId"], keys["SecretAccessKey"])
-
-
-def permit(cloud: Cloud, account: str, name: str, *statements: Statement) -> None:
-    """Give a user an inline policy, beside what their groups allow."""
     if statements:
         policy = {"Version": "2012-10-17", "Statement": list(statements)}
-        cloud.admin(account).client("iam").put_user_policy(
-            UserName=name, PolicyName="GivenByAdministrator", PolicyDocument=json.dumps(policy)
-        )
+        iam.put_user_policy(UserName=name, PolicyName="GivenByAdministrator", PolicyDocument=json.dumps(policy))
+    keys = iam.create_access_key(UserName=name)["AccessKey"]
+    return Caller(cloud, keys["AccessKeyId"], keys["SecretAccessKey"])
 
 
 def entities(cloud: Cloud, account: str, path: str = "/") -> list[str]:

@@ -1,12 +1,14 @@
-"""How IAM calls are authorised, where ministack is coarser than AWS and the provisioner's fence would not show.
+"""How calls are authorised, where ministack is coarser than AWS and the provisioner's fence would not show.
 
 ministack knows the name that an IAM call gives, but not the path of what it names, and none of IAM's own condition
-keys. Policies that fence by path or by permissions boundary, as template.yaml has them, need both.
+keys. Policies that fence by path or by permissions boundary, as template.yaml has them, need both. And its patterns
+treat a line feed as no character: wildcards stop at it, and a last one is overlooked.
 """
 
+import re
 from typing import Any
 
-from ministack.core import iam_actions
+from ministack.core import iam_actions, iam_evaluator
 from ministack.services import iam
 
 # Calls whose subject is the group although they name a user as well.
@@ -26,6 +28,7 @@ def install() -> None:
     """Put the finer authorization in place."""
     _name_what_is_touched()
     _give_condition_keys()
+    _let_wildcards_stand_for_any_character()
 
 
 def _name_what_is_touched() -> None:
@@ -74,6 +77,16 @@ def _iam_keys(action: str, params: dict[str, Any]) -> dict[str, Any]:
     tags = {f"iam:ResourceTag/{tag['Key']}": tag["Value"] for tag in role.get("Tags") or []}
     keys = {"iam:PermissionsBoundary": boundary, "iam:PolicyARN": param(params, "PolicyArn"), **tags}
     return {name: value for name, value in keys.items() if value}
+
+
+def _let_wildcards_stand_for_any_character() -> None:
+    original = iam_evaluator._fnmatch_compile
+
+    def compiled(pattern: str, ignore_case: bool) -> re.Pattern:
+        theirs = original(pattern, ignore_case)
+        return re.compile(theirs.pattern.removesuffix("$") + r"\Z", theirs.flags | re.DOTALL)
+
+    iam_evaluator._fnmatch_compile = compiled
 
 
 def param(params: dict[str, Any], name: str) -> str:

@@ -1,7 +1,8 @@
 """API Gateway REST APIs, where ministack's differ from the real ones and this project would notice.
 
 Before ministack sees a call (`before`): whose API it is, whether the signature names the right service, and callers of
-other accounts. Inside ministack (`install`): streamed Lambda answers, request ids, repeated headers, binary bodies.
+other accounts. Inside ministack (`install`): streamed Lambda answers, request ids, repeated headers, binary bodies,
+which tokens a user pool's authorizer takes, and which API key a call came with.
 """
 
 import base64
@@ -25,6 +26,7 @@ _REMAPPED = {"x-amzn-requestid": "x-amzn-Remapped-x-amzn-RequestId"}
 
 _request: contextvars.ContextVar[Request] = contextvars.ContextVar("gateway_request")
 _request_id: contextvars.ContextVar[str] = contextvars.ContextVar("gateway_request_id", default="")
+_api_key: contextvars.ContextVar[dict[str, Any] | None] = contextvars.ContextVar("gateway_api_key", default=None)
 _streaming: contextvars.ContextVar[bool] = contextvars.ContextVar("gateway_streaming", default=False)
 
 
@@ -75,6 +77,8 @@ def install() -> None:
     """Put the differences inside ministack in place."""
     _strip_streaming_suffix()
     _know_streaming_integrations()
+    _refuse_access_tokens()
+    _note_api_keys()
     _complete_events()
 
 
@@ -146,6 +150,31 @@ def _remap(headers: dict[str, Any]) -> dict[str, Any]:
     return {_REMAPPED.get(name.lower(), name): value for name, value in headers.items()}
 
 
+def _refuse_access_tokens() -> None:
+    """Where a method names no scopes, API Gateway takes the token for an identity token and refuses any other."""
+    original = apigateway_v1._validate_cognito_authorizer
+
+    async def validate(authorizer: dict[str, Any], method: dict[str, Any], *args: Any) -> tuple[Any, Any]:
+        claims, error = await original(authorizer, method, *args)
+        if error is None and not method.get("authorizationScopes") and claims.get("token_use") != "id":
+            return None, apigateway_v1._gw_error("UNAUTHORIZED", "Unauthorized")
+        return claims, error
+
+    apigateway_v1._validate_cognito_authorizer = validate
+
+
+def _note_api_keys() -> None:
+    original = apigateway_v1._check_api_key
+
+    def check_api_key(*args: Any) -> tuple[Any, Any]:
+        error, key = original(*args)
+        _api_key.set(key)
+        return error, key
+
+    apigateway_v1._check_api_key = check_api_key
+    apigateway_v1._GATEWAY_RESPONSE_ERROR_TYPES["INVALID_API_KEY"] = "ForbiddenException"
+
+
 def _complete_events() -> None:
     original = apigateway_v1._build_lambda_event_v1
 
@@ -158,6 +187,10 @@ def _complete_events() -> None:
             lines.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
         event["multiValueHeaders"] = lines
         event["headers"] = {name: values[-1] for name, values in lines.items()}
+        # Only of a method that asks for a key.
+        key = _api_key.get()
+        event["requestContext"]["identity"]["apiKey"] = key and key["value"]
+        event["requestContext"]["identity"]["apiKeyId"] = key and key["id"]
         # A body without a content type counts as application/json, which */* covers.
         if request.body and "*/*" in (kwargs.get("binary_media_types") or []):
             event["body"], event["isBase64Encoded"] = base64.b64encode(request.body).decode(), True

@@ -27,7 +27,7 @@ def cloud() -> Iterator[Cloud]:
 def world(cloud: Cloud) -> World:
     cloud.put_endpoint(Endpoint(PARENT, REGION, "Echo-Capital", "echo"))
     parent = deploy.deploy(cloud, PARENT, "parent", {"EndpointNames": GRANTED, "TrustedAccountIds": [CHILD]})
-    tester = people.user(cloud, CHILD, "tester", people.allow("execute-api:Invoke"))
+    tester = people.user(cloud, CHILD, "tester")
     nobody = people.user(cloud, CHILD, "nobody")
     child = deploy.deploy(
         cloud, CHILD, "child", {"RoleArn": parent.outputs["RoleArn"], "EndpointNames": GRANTED, "UserNames": ["tester"]}

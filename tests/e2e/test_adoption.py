@@ -40,7 +40,7 @@ def alice(cloud: Cloud) -> Caller:
     for name in ("iris", "echo"):
         cloud.put_endpoint(Endpoint(PARENT, REGION, name, "echo"))
     admin = cloud.admin(CHILD).client("iam")
-    alice = people.user(cloud, CHILD, "alice", people.allow("execute-api:Invoke"))
+    alice = people.user(cloud, CHILD, "alice")
     people.user(cloud, CHILD, "bob")
     admin.create_group(GroupName="SagemakerTester")
     admin.put_group_policy(

@@ -206,9 +206,9 @@ def test_both_sides_in_one_account(cloud: Cloud, world: World):
     """A trial: role, group and API in one stack. Deleting it leaves nothing."""
     account = "555566667777"
     cloud.put_endpoint(Endpoint(account, REGION, "own", "echo"))
-    both = deploy.deploy(cloud, account, "default", {"EndpointNames": ["own"]})
+    user = people.user(cloud, account, "tester")
+    both = deploy.deploy(cloud, account, "default", {"EndpointNames": ["own"], "UserNames": ["tester"]})
     assert both.outputs["ExternalId"] == account
-    user = people.user(cloud, account, "tester", people.allow("execute-api:Invoke"))
     api = world.client(user, cloud.local_url(both.outputs["ApiUrl"]))
     assert api.invoke_endpoint(EndpointName="own", Body=b"x")["Body"].read() == b"x"
     # The role trusts the invoker, not everybody in the account.

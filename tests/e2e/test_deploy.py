@@ -56,14 +56,24 @@ def test_the_policy_names_the_granted_endpoints_and_no_others(world: World):
     assert resources == {f"{base}{name}" for granted in GRANTED for name in (granted, granted.lower())}
 
 
-def test_the_tester_is_in_the_group_and_the_group_may_assume_the_role_and_nothing_else(world: World):
+def test_the_tester_is_in_the_group_which_may_assume_the_role_and_call_the_api_and_nothing_else(world: World):
     iam = world.child.admin.client("iam")
     assert [user["UserName"] for user in iam.get_group(GroupName="SagemakerTester")["Users"]] == ["tester"]
     assert iam.list_group_policies(GroupName="SagemakerTester")["PolicyNames"] == ["AssumeSageMakerExternal"]
     document = iam.get_group_policy(GroupName="SagemakerTester", PolicyName="AssumeSageMakerExternal")["PolicyDocument"]
-    (statement,) = document["Statement"]
-    assert (statement["Effect"], as_list(statement["Action"])) == ("Allow", ["sts:AssumeRole"])
-    assert as_list(statement["Resource"]) == [world.role]
+    api = f"arn:aws:execute-api:{world.cloud.region}:{CHILD}:{world.child.physical_id('Api')}/v1"
+    allowed = {action: as_list(s["Resource"]) for s in document["Statement"] for action in as_list(s["Action"])}
+    assert {statement["Effect"] for statement in document["Statement"]} == {"Allow"}
+    assert allowed == {
+        "sts:AssumeRole": [world.role],
+        "execute-api:Invoke": [
+            f"{api}/GET/endpoints",
+            f"{api}/GET/endpoints/*",
+            f"{api}/POST/endpoints/*/async-invocations",
+            f"{api}/POST/endpoints/*/invocations",
+            f"{api}/POST/endpoints/*/invocations-response-stream",
+        ],
+    }
 
 
 @pytest.mark.parametrize(

@@ -131,7 +131,7 @@ def test_r09_a_wrong_external_id_is_403_and_tells_nothing_of_the_parent(world: W
         {
             "RoleArn": world.role,
             "EndpointNames": ["iris"],
-            "UserNames": [],
+            "UserNames": ["tester"],
             "GroupName": "WrongTesters",
             "ExternalId": "not-the-right-one",
         },

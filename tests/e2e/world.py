@@ -25,7 +25,7 @@ class World:
     cloud: Cloud
     parent: Stack
     child: Stack
-    # A user of the child's group who may also call the API.
+    # A user of the child's group, with no rights but the group's.
     tester: Caller
     # A user of the child's account who may do nothing.
     nobody: Caller

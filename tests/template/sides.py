@@ -8,4 +8,22 @@ CHILD = {"Side": "Child", "EndpointNames": "iris", "RoleArn": PARENT_ROLE}
 BOTH = {"Side": "Both", "EndpointNames": "iris"}
 SIDES = pytest.mark.parametrize("given", [PARENT, CHILD, BOTH], ids=lambda given: given["Side"])
 
-ROUTES = {("/endpoints/{name}/invocations", "post"), ("/endpoints", "get")}
+POOL = "arn:aws:cognito-idp:us-east-1:444455556666:userpool/us-east-1_Ab12Cd34E"
+
+# The doctor, for members of the group: IAM authorises it whatever authorises the rest.
+EXAMINE = ("/endpoints/{name}", "get")
+ROUTES = {
+    ("/endpoints/{name}/invocations", "post"),
+    ("/endpoints/{name}/invocations-response-stream", "post"),
+    ("/endpoints/{name}/async-invocations", "post"),
+    ("/endpoints", "get"),
+    EXAMINE,
+}
+# What the ARNs of its routes begin with.
+API = "arn:aws:execute-api:us-east-1:444455556666:<Api>"
+
+
+def arn_path(route: tuple[str, str]) -> str:
+    """METHOD/path as the ARN of a route has it."""
+    path, method = route
+    return method.upper() + path.replace("{name}", "*")

@@ -9,12 +9,15 @@ import pytest
 
 from tests.template.expansion import ROOT, Stack, is_list, parameters, source
 from tests.template.rules import FUNCTIONS, fits, refusal
-from tests.template.sides import BOTH, CHILD, PARENT, PARENT_ROLE, ROUTES
+from tests.template.sides import BOTH, CHILD, PARENT, PARENT_ROLE, POOL, ROUTES
 
 # Other stacks and scripts use these names.
 PARAMETERS = {
     "Side",
     "EndpointNames",
+    "InferenceComponentNames",
+    "AsyncInvocations",
+    "CallerAttribution",
     "TrustedAccountIds",
     "TrustedPrincipalArns",
     "UserNames",
@@ -22,6 +25,11 @@ PARAMETERS = {
     "EndpointRegion",
     "RoleArn",
     "Grants",
+    "CognitoUserPoolArn",
+    "ApiKeyRequired",
+    "UsagePlanRateLimit",
+    "UsagePlanBurstLimit",
+    "CredentialReuseSeconds",
     "RoleName",
     "PolicyName",
     "GroupName",
@@ -31,7 +39,14 @@ PARAMETERS = {
     "LogRetentionDays",
     "LogLevel",
 }
-LISTS = {"EndpointNames", "TrustedAccountIds", "TrustedPrincipalArns", "UserNames", "AdoptArns"}
+LISTS = {
+    "EndpointNames",
+    "InferenceComponentNames",
+    "TrustedAccountIds",
+    "TrustedPrincipalArns",
+    "UserNames",
+    "AdoptArns",
+}
 
 
 def test_parameters_have_their_names_and_defaults():
@@ -40,6 +55,10 @@ def test_parameters_have_their_names_and_defaults():
     defaults = {name: value for name, value in parameters().items() if value not in ("", [""])}
     assert defaults == {
         "Side": "Both",
+        "AsyncInvocations": "false",
+        "CallerAttribution": "false",
+        "ApiKeyRequired": "false",
+        "CredentialReuseSeconds": "0",
         "RoleName": "SageMakerExternal",
         "PolicyName": "SageMakerExternalInvokeEndpoint",
         "GroupName": "SagemakerTester",
@@ -154,6 +173,27 @@ VALUES = [
             f"{ARN}:role/a\n",
         ],
     ),
+    ("InferenceComponentNames", ["", "adapter-a", "A" * 63], ["*", "a*", "a/b", "a" * 64, "-a", "a\n", "ä"]),
+    ("AsyncInvocations", ["true", "false"], ["", "True", "yes"]),
+    ("CallerAttribution", ["true", "false"], ["", "True", "yes"]),
+    (
+        "CognitoUserPoolArn",
+        ["", POOL, "arn:aws-cn:cognito-idp:cn-north-1:444455556666:userpool/cn-north-1_a"],
+        [
+            "*",
+            POOL.replace("us-east-1:", "*:"),
+            POOL.replace("444455556666", "*"),
+            POOL[:-1] + "*",
+            f"{POOL},{POOL}",
+            f"{POOL}\n",
+            POOL.replace("cognito-idp", "cognito-identity"),
+            "us-east-1_Ab12Cd34E",
+        ],
+    ),
+    ("ApiKeyRequired", ["true", "false"], ["", "True", "yes"]),
+    ("UsagePlanRateLimit", ["", "1", "99999"], ["0", "-1", "1.5", "01", "100000", "a"]),
+    ("UsagePlanBurstLimit", ["", "1", "99999"], ["0", "-1", "1.5", "01", "100000", "a"]),
+    ("CredentialReuseSeconds", ["0", "9", "900", "2999", "3000"], ["", "-1", "3001", "3600", "1.5", "00", "1e3"]),
     ("Side", ["Parent", "Child", "Both"], ["", "parent"]),
     ("Architecture", ["x86_64", "arm64"], ["", "x86"]),
     ("LogRetentionDays", ["1", "3653"], ["0", "", "8"]),
@@ -173,6 +213,15 @@ def test_every_parameter_stands_among_the_checked_values():
 
 
 GRANTS = '[{"RoleArn":"x"}]'
+OF_THE_ROLE = {"InferenceComponentNames": "adapter-a", "AsyncInvocations": "true", "CallerAttribution": "true"}
+OF_THE_API = {
+    "CallerAttribution": "true",
+    "CognitoUserPoolArn": POOL,
+    "ApiKeyRequired": "true",
+    "UsagePlanRateLimit": "5",
+    "UsagePlanBurstLimit": "7",
+    "CredentialReuseSeconds": "900",
+}
 
 
 @pytest.mark.parametrize(
@@ -185,6 +234,10 @@ GRANTS = '[{"RoleArn":"x"}]'
         {"Side": "Child", "RoleArn": f"{PARENT_ROLE},{PARENT_ROLE}2", "Grants": GRANTS, "UserNames": "alice"},
         BOTH,
         {**BOTH, "TrustedAccountIds": "555566667777", "TrustedPrincipalArns": f"{ARN}:user/a", "UserNames": "alice"},
+        {**PARENT, **OF_THE_ROLE},
+        {**CHILD, **OF_THE_API},
+        {**BOTH, **OF_THE_ROLE, **OF_THE_API},
+        {"Side": "Child", "RoleArn": PARENT_ROLE, "Grants": GRANTS, **OF_THE_API},
     ],
 )
 def test_rules_accept_what_makes_sense(given):
@@ -212,6 +265,14 @@ def test_rules_accept_what_makes_sense(given):
         ({}, "set EndpointNames"),
         ({**BOTH, "RoleArn": PARENT_ROLE}, "leave RoleArn"),
         ({**BOTH, "Grants": GRANTS}, "leave RoleArn and Grants"),
+        ({**PARENT, "CognitoUserPoolArn": POOL}, "leave CognitoUserPoolArn"),
+        ({**PARENT, "ApiKeyRequired": "true"}, "leave CognitoUserPoolArn, ApiKeyRequired"),
+        ({**PARENT, "CredentialReuseSeconds": "900"}, "CredentialReuseSeconds alone"),
+        ({**PARENT, "UsagePlanRateLimit": "5"}, "set ApiKeyRequired to true"),
+        ({**CHILD, "AsyncInvocations": "true"}, "leave InferenceComponentNames and AsyncInvocations"),
+        ({**CHILD, "InferenceComponentNames": "adapter-a"}, "leave InferenceComponentNames and AsyncInvocations"),
+        ({**CHILD, "UsagePlanRateLimit": "5"}, "set ApiKeyRequired to true"),
+        ({**BOTH, "UsagePlanBurstLimit": "5"}, "set ApiKeyRequired to true"),
     ],
 )
 def test_rules_refuse_the_rest_and_say_what_to_set(given, to_set):

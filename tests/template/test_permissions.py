@@ -165,13 +165,19 @@ def test_s09_the_fence_follows_the_path():
     ],
     ids=["one", "two", "both"],
 )
-def test_invoker_assumes_exactly_the_granted_roles(given, roles):
-    policy = Stack(**given).properties("InvokerGrants")
+@pytest.mark.parametrize(
+    ("attribution", "actions"),
+    [("false", ["sts:AssumeRole"]), ("true", ["sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession"])],
+    ids=["unnamed", "named"],
+)
+def test_invoker_assumes_exactly_the_granted_roles(given, roles, attribution, actions):
+    stack = Stack(**given, CallerAttribution=attribution)
+    policy = stack.properties("InvokerGrants")
     assert policy["Roles"] == ["<InvokerRole>"]
     assert policy["PolicyDocument"]["Statement"] == [
-        {"Sid": "AssumeExternalRoles", "Effect": "Allow", "Action": "sts:AssumeRole", "Resource": roles},
+        {"Sid": "AssumeExternalRoles", "Effect": "Allow", "Action": actions, "Resource": roles},
     ]
-    assert Stack(**given).properties("ExternalGroup")["RoleArns"] == roles
+    assert stack.properties("ExternalGroup")["RoleArns"] == roles
 
 
 @SIDES
@@ -231,4 +237,6 @@ def test_s13_environments_hold_what_is_said_and_nothing_else(given):
         "IAM_PATH": "/sagemaker-external/",
         "ADOPT_ARNS": "",
     }
-    assert [variables.keys() for variables in environments.values()] == ([] if given is PARENT else [{"GRANTS"}])
+    assert [variables.keys() for variables in environments.values()] == (
+        [] if given is PARENT else [{"GRANTS", "CREDENTIAL_REUSE_SECONDS", "CALLER_ATTRIBUTION"}]
+    )
