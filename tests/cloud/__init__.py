@@ -5,9 +5,11 @@ enforced policies. This package wraps it in one ASGI application and adds what i
 
     app.py            which part answers a request, and the record of every call
     runtime.py        SageMaker Runtime under IAM enforcement, in front of real model servers (models/)
-    gateway.py        API Gateway: streamed Lambda answers, signature scope, callers of other accounts
+    gateway.py        API Gateway: streamed Lambda answers, signature scope, callers of other accounts, tokens, keys
     authorization.py  IAM calls: the paths of what they touch, and IAM's own condition keys
     iam_calls.py      IAM calls that it lacks
+    session_attributes.py
+                      AssumeRole with a source identity or with tags
     custom_resources.py
                       CloudFormation when a custom resource fails
     workers.py        Lambda environments: clean variables, streamed bytes, logs in files

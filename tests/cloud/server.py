@@ -55,7 +55,7 @@ async def _serve(listener: socket.socket, origin: str, directory: Path, ready: i
     from hypercorn.config import Config
     from ministack.core import lambda_runtime
 
-    from tests.cloud import authorization, custom_resources, gateway, iam_calls, workers
+    from tests.cloud import authorization, custom_resources, gateway, iam_calls, session_attributes, workers
     from tests.cloud.app import App
     from tests.cloud.calls import Record
     from tests.cloud.containers import Containers
@@ -68,6 +68,7 @@ async def _serve(listener: socket.socket, origin: str, directory: Path, ready: i
     gateway.install()
     authorization.install()
     iam_calls.install()
+    session_attributes.install()
     custom_resources.install()
     containers, endpoints, record = Containers(directory), Endpoints(), Record()
     app = App(record, Runtime(endpoints, containers, record), Control(record, endpoints, directory))

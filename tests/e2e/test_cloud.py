@@ -56,6 +56,33 @@ def test_a_session_policy_narrows_the_role(user: Caller, role: str):
         invoke(narrow, "iris")
 
 
+def test_a_source_identity_and_tags_must_be_allowed_by_the_caller_and_by_the_trust(cloud: Cloud):
+    account = "151212121212"
+    admin = cloud.admin(account).client("iam")
+    attributes = {
+        "sts:SetSourceIdentity": {"SourceIdentity": "carol"},
+        "sts:TagSession": {"Tags": [{"Key": "Caller", "Value": "carol"}]},
+    }
+    roles = {}
+    for number, actions in enumerate((["sts:AssumeRole"], ["sts:AssumeRole", *attributes])):
+        trust = {"Effect": "Allow", "Action": actions, "Principal": {"AWS": f"arn:aws:iam::{account}:root"}}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+        role = admin.create_role(RoleName=f"role-{number}", AssumeRolePolicyDocument=document)["Role"]
+        roles[role["Arn"]] = len(actions) > 1
+    plain = people.user(cloud, account, "plain", people.allow("sts:AssumeRole"))
+    for action, given in attributes.items():
+        other = people.user(cloud, account, f"with-{action[4:]}", people.allow("sts:AssumeRole"), people.allow(action))
+        for role, trusts in roles.items():
+            plain.assume(role, RoleSessionName="bare")
+            with refused(403, "AccessDenied"):
+                plain.assume(role, RoleSessionName="named", **given)
+            if trusts:
+                other.assume(role, RoleSessionName="named", **given)
+            else:
+                with refused(403, "AccessDenied"):
+                    other.assume(role, RoleSessionName="named", **given)
+
+
 def test_a_session_policy_does_not_widen_the_role(user: Caller, role: str):
     policy = {"Version": "2012-10-17", "Statement": [people.allow("*")]}
     wide = user.assume(role, RoleSessionName="wide", Policy=json.dumps(policy))
