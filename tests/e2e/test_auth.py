@@ -4,6 +4,7 @@ Every route is called as plain HTTP, since not every one is of SageMaker Runtime
 reaches neither the invoker nor AWS.
 """
 
+import base64
 import json
 import urllib.error
 import urllib.request
@@ -19,7 +20,7 @@ from botocore.awsrequest import AWSRequest
 from tests import deploy, people
 from tests.cloud.client import Caller, Cloud
 from tests.cloud.endpoints import REGION, Endpoint
-from tests.e2e.world import World
+from tests.e2e.world import World, session_tags
 
 # An account with a parent's and a child's half of its own, whose authorization changes here.
 ACCOUNT = "616161616161"
@@ -151,7 +152,7 @@ class Trial:
     member: Caller
     nobody: Caller
 
-    def deployed(self, pool: str, keys: bool) -> str:
+    def deployed(self, pool: str, keys: bool, attribution: bool = False) -> str:
         """Where the API answers once it is deployed so. A parameter that is left out keeps its value."""
         given = {
             "EndpointNames": ["own"],
@@ -160,6 +161,7 @@ class Trial:
             "ApiKeyRequired": "true" if keys else "false",
             "UsagePlanRateLimit": "100" if keys else "",
             "UsagePlanBurstLimit": "200" if keys else "",
+            "CallerAttribution": "true" if attribution else "false",
         }
         stack = deploy.deploy(self.cloud, ACCOUNT, "default", given, "authorization")
         return self.cloud.local_url(stack.outputs["ApiUrl"])
@@ -266,8 +268,8 @@ class TestUserPool:
 
 @pytest.fixture(scope="module")
 def both(trial: Trial, pooled: str) -> str:
-    """A user pool and keys."""
-    return trial.deployed(trial.pool.arn, keys=True)
+    """A user pool and keys, and the caller named to the parent."""
+    return trial.deployed(trial.pool.arn, keys=True, attribution=True)
 
 
 def test_s20_keys_on_top_of_a_user_pool(trial: Trial, both: str):
@@ -280,3 +282,16 @@ def test_s20_keys_on_top_of_a_user_pool(trial: Trial, both: str):
     with nothing_done(trial.cloud):
         assert call(both, EXAMINE, trial.member).refusal == NO_KEY
     assert call(both, EXAMINE, trial.member, x_api_key=key).is_the_invokers
+
+
+def test_s21_token_and_key_are_told_by_claims_and_id(trial: Trial, both: str):
+    token, key = trial.pool.tokens["IdToken"], key_of(trial)
+    with trial.cloud.recording() as seen:
+        assert call(both, INVOCATIONS, Authorization=token, x_api_key=key).status == 200
+    (assumed,) = seen.assumed
+    told = session_tags(assumed)
+    claims = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
+    assert told["Caller"] == f"{claims['iss']}/{claims['sub']}"
+    assert told["ApiKeyId"] == deploy.outputs(trial.cloud, ACCOUNT, "authorization")["ApiKeyId"]
+    assert assumed["params"]["SourceIdentity"].startswith("carol-")
+    assert key not in str(assumed)

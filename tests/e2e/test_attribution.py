@@ -1,0 +1,94 @@
+"""CallerAttribution on both sides: what the parent's CloudTrail would be told of the caller, and with which rights."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from tests import deploy
+from tests.cloud.client import Seen
+from tests.cloud.endpoints import CHILD, PARENT
+from tests.e2e.world import World, refused, session_tags
+
+ATTRIBUTES = ("SourceIdentity", "Tags.", "TransitiveTagKeys")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A parent's and a child's stack beside the world's own."""
+
+    world: World
+
+    def deployed(self, parent: str, child: str) -> deploy.Stack:
+        """Both halves with these values of CallerAttribution; the child's stack."""
+        names = {"RoleName": "NamedExternal", "PolicyName": "NamedInvokeEndpoint"}
+        made = deploy.deploy(
+            self.world.cloud,
+            PARENT,
+            "parent",
+            {"EndpointNames": ["echo"], "TrustedAccountIds": [CHILD], "CallerAttribution": parent, **names},
+            "named-parent",
+        )
+        return deploy.deploy(
+            self.world.cloud,
+            CHILD,
+            "child",
+            {
+                "RoleArn": made.outputs["RoleArn"],
+                "EndpointNames": ["echo"],
+                "UserNames": ["tester"],
+                "GroupName": "NamedTesters",
+                "CallerAttribution": child,
+            },
+            "named-child",
+        )
+
+    def invoke(self, child: deploy.Stack) -> Seen:
+        client = self.world.client(self.world.tester, self.world.cloud.local_url(child.outputs["ApiUrl"]))
+        with self.world.cloud.recording() as seen:
+            assert client.invoke_endpoint(EndpointName="echo", Body=b"x")["Body"].read() == b"x"
+        return seen
+
+
+@pytest.fixture(scope="module")
+def pair(world: World) -> Iterator[Pair]:
+    yield Pair(world)
+    for account, name in ((CHILD, "named-child"), (PARENT, "named-parent")):
+        if deploy.status(world.cloud, account, name):
+            deploy.delete(world.cloud, account, name)
+
+
+def attributes(call: dict) -> list[str]:
+    return [name for name in call["params"] if name.startswith(ATTRIBUTES)]
+
+
+def test_the_parent_is_told_who_called(pair: Pair):
+    child = pair.deployed(parent="true", child="true")
+    first, second = (pair.invoke(child).assumed[0] for _ in range(2))
+    for call in (first, second):
+        assert call["status"] == 200
+        assert call["params"]["SourceIdentity"] == "tester"
+        assert session_tags(call) == {
+            "Caller": f"arn:aws:iam::{CHILD}:user/tester",
+            "ApiId": child.physical_id("Api"),
+            "RequestId": call["params"]["RoleSessionName"].removeprefix("tester@"),
+        }
+        assert "TransitiveTagKeys" not in str(call["params"])
+    assert session_tags(first)["RequestId"] != session_tags(second)["RequestId"]
+
+
+def test_a_parent_that_does_not_allow_it_refuses_and_the_caller_learns_nothing(pair: Pair):
+    child = pair.deployed(parent="false", child="true")
+    client = pair.world.client(pair.world.tester, pair.world.cloud.local_url(child.outputs["ApiUrl"]))
+    with pair.world.cloud.recording() as seen, refused(403, "AccessDeniedException") as error:
+        client.invoke_endpoint(EndpointName="echo", Body=b"x")
+    assert {call["status"] for call in seen.assumed} == {403}
+    assert seen.invocations == []
+    for hidden in (PARENT, "arn:", "NamedExternal"):
+        assert hidden not in error.message
+
+
+def test_a_child_that_does_not_ask_is_served_without(pair: Pair):
+    child = pair.deployed(parent="true", child="false")
+    (call,) = pair.invoke(child).assumed
+    assert attributes(call) == []
