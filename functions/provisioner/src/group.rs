@@ -1,20 +1,19 @@
 //! The child's half: what a `Custom::SageMakerExternalGroup` wishes, and the
-//! steps from what IAM holds to that. Pure.
+//! document that says it to IAM. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use sagemaker_external::api_arn::ApiArn;
 use sagemaker_external::arn::{Account, GroupArn, RoleArn};
 use sagemaker_external::name::{GroupName, IamPath, PolicyName, UserName};
-use sagemaker_external::policy::{Document, Effect, PermissionStatement, allow, quota, same};
+use sagemaker_external::policy::{Document, Effect, PermissionStatement, allow, quota};
 use serde_json::{Map, Value};
 
 use crate::found::{Adoption, FoundGroup};
-use crate::owner::{Owner, SID_PREFIX};
+use crate::owner::Owner;
 use crate::properties::Properties;
 use crate::request::Home;
 use crate::role::Defaults;
-use crate::step::Step;
 
 const KNOWN: [&str; 9] =
     ["RoleArns", "ApiArns", "GroupName", "PolicyName", "Path", "UserNames", "OnExisting", "OnDelete", "DryRun"];
@@ -132,7 +131,8 @@ fn api_arns(p: &Properties<'_>, home: &Home) -> Result<BTreeSet<String>, String>
 /// Account 000000000000 does not exist.
 const NOBODYS_ROLE: &str = "arn:aws:iam::000000000000:role/nobody";
 
-fn fits(document: &Document<PermissionStatement>) -> Result<(), String> {
+/// Whether IAM would take the group's policy.
+pub fn fits(document: &Document<PermissionStatement>) -> Result<(), String> {
     match document.size() {
         size if size > quota::GROUP_INLINE => Err(format!(
             "RoleArns, ApiArns: the group's policy would have {size} characters of IAM's {}; name fewer of them",
@@ -140,205 +140,6 @@ fn fits(document: &Document<PermissionStatement>) -> Result<(), String> {
         )),
         _ => Ok(()),
     }
-}
-
-/// What was read of IAM about one group; `None` where there is none.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Group {
-    pub arn: GroupArn,
-    pub users: BTreeSet<String>,
-    /// Inline policies, name to document.
-    pub inline: BTreeMap<String, String>,
-    /// ARNs of attached managed policies.
-    pub attached: BTreeSet<String>,
-    /// Made so recently that a Create of ours can be the one that made it.
-    pub is_new: bool,
-}
-
-impl Group {
-    /// Names of the inline policies that carry this owner's Sid.
-    fn marked<'a>(&'a self, owner: &Owner) -> impl Iterator<Item = &'a String> {
-        let sid = owner.sid();
-        self.inline.iter().filter(move |(_, document)| sids(document).contains(&sid)).map(|(name, _)| name)
-    }
-
-    /// What it was like before this owner adopted it, if it did.
-    fn found(&self, owner: &Owner) -> Option<FoundGroup> {
-        let mut marked = self.marked(owner).filter_map(|name| self.inline.get(name));
-        marked.find_map(|document| sids(document).iter().find_map(|sid| FoundGroup::read(sid)))
-    }
-
-    pub fn is_adopted(&self, owner: &Owner) -> bool {
-        self.found(owner).is_some()
-    }
-
-    /// Adopted by this owner already, or nobody's.
-    pub fn is_adoptable(&self, owner: &Owner) -> bool {
-        let marks = self.inline.values().flat_map(|document| sids(document));
-        self.found(owner).is_some() || !marks.into_iter().any(|sid| sid.starts_with(SID_PREFIX))
-    }
-
-    /// Marked, or what a Create leaves that was cut off before it could mark it.
-    pub fn is_begun(&self, owner: &Owner) -> bool {
-        self.marked(owner).next().is_some() || (self.is_blank() && self.is_new)
-    }
-
-    /// A group without rights: what a Create leaves that was cut off after its
-    /// first call, and all that can be taken over without a proof of ownership.
-    fn is_blank(&self) -> bool {
-        self.inline.is_empty() && self.attached.is_empty()
-    }
-}
-
-/// The steps to what `spec` wishes. `old_users` are those an earlier wish put in:
-/// members that others added stay (U30).
-/// `changed`: the wish before named other roles or APIs, so the policy is written whatever a
-/// read says, which may be of a copy that lags.
-pub fn converge(
-    spec: &GroupSpec,
-    owner: &Owner,
-    state: Option<&Group>,
-    old_users: &BTreeSet<String>,
-    changed: bool,
-) -> Result<Vec<Step>, String> {
-    let name = &spec.place.name;
-    let policy = spec.policy_name.to_string();
-    let add = |user: &String| Step::AddUser { group: name.clone(), user: user.clone() };
-    let Some(group) = state else {
-        let document = spec.document(owner, None).to_json();
-        let put = Step::PutGroupPolicy { group: name.clone(), policy, document };
-        let create = Step::CreateGroup { path: spec.place.path.clone(), group: name.clone() };
-        return Ok([create, put].into_iter().chain(spec.place.users.iter().map(add)).collect());
-    };
-    let adopting = claim(spec, owner, group)?;
-    let found = if adopting { Some(found(spec, group)) } else { group.found(owner) };
-    let document = spec.document(owner, found.as_ref());
-    fits(&document)?;
-    let document = document.to_json();
-    // Who leaves goes before the policy changes, who comes joins after it (U37).
-    let stays = |user: &&String| found.as_ref().is_some_and(|found| found.users.contains(*user));
-    let leaving = old_users.difference(&spec.place.users).filter(|user| group.users.contains(*user) && !stays(user));
-    let mut steps: Vec<Step> =
-        leaving.map(|user| Step::RemoveUser { group: name.clone(), user: user.clone() }).collect();
-    if adopting {
-        // First of all: from here on a Delete knows what to give back.
-        steps.insert(0, Step::AdoptGroup { group: name.clone(), policy: policy.clone(), document });
-    } else if changed || !group.inline.get(&policy).is_some_and(|stored| same(stored, &document)) {
-        steps.push(Step::PutGroupPolicy { group: name.clone(), policy: policy.clone(), document });
-    }
-    let renamed = group.marked(owner).filter(|marked| **marked != policy);
-    steps.extend(renamed.map(|old| Step::DeleteGroupPolicy { group: name.clone(), policy: old.clone() }));
-    steps.extend(spec.place.users.difference(&group.users).map(add));
-    Ok(steps)
-}
-
-/// The steps that remove what `owner` made at `place`, and what is left alone.
-/// A group without mark is ours only if it holds no rights and nobody else's members.
-pub fn retire(place: &GroupPlace, owner: &Owner, state: Option<&Group>) -> Result<(Vec<Step>, Vec<String>), String> {
-    let Some(group) = state else { return Ok((Vec::new(), Vec::new())) };
-    let marked: BTreeSet<String> = group.marked(owner).cloned().collect();
-    let here = group.arn == place.group_arn() && (place.proven || group.is_new);
-    let half_made = here && group.is_blank() && group.users.is_subset(&place.users);
-    let ours = !marked.is_empty() || half_made;
-    if !ours {
-        return Ok((Vec::new(), vec![format!("group {} was not made by this resource", group.arn)]));
-    }
-    if let Some(found) = group.found(owner).filter(|_| !place.remove_adopted) {
-        let left = format!("group {} was adopted and is given back as it was found", group.arn.name);
-        return Ok((give_back(place, group, &found, marked), vec![left]));
-    }
-    let users = group.users.difference(&place.users).map(|user| format!("user {user}"));
-    let inline = group.inline.keys().filter(|policy| !marked.contains(*policy)).map(|p| format!("inline policy {p}"));
-    let attached = group.attached.iter().map(|arn| format!("policy {arn}"));
-    let foreign: Vec<String> = users.chain(inline).chain(attached).collect();
-    if !foreign.is_empty() {
-        let (name, foreign) = (&group.arn.name, foreign.join(", "));
-        return Err(format!("group {name} also holds what others put there ({foreign}); take it out first"));
-    }
-    let name = &group.arn.name;
-    let remove = group.users.iter().map(|user| Step::RemoveUser { group: name.clone(), user: user.clone() });
-    // The mark goes last but one: until then a second try knows the group as ours.
-    let unmark = marked.into_iter().map(|policy| Step::DeleteGroupPolicy { group: name.clone(), policy });
-    let steps = remove.chain(unmark).chain([Step::DeleteGroup { group: name.clone() }]).collect();
-    Ok((steps, Vec::new()))
-}
-
-/// The adopted group as it was found: without the members we added, and with the
-/// policy that ours took the place of; the mark goes last.
-fn give_back(place: &GroupPlace, group: &Group, found: &FoundGroup, marked: BTreeSet<String>) -> Vec<Step> {
-    let name = &group.arn.name;
-    let ours = place.users.difference(&found.users).filter(|user| group.users.contains(*user));
-    let remove = ours.map(|user| Step::RemoveUser { group: name.clone(), user: user.clone() });
-    let kept = found.policy.as_ref().map(|(policy, _)| policy);
-    let unmark = marked.into_iter().filter(|policy| Some(policy) != kept);
-    let unmark = unmark.map(|policy| Step::DeleteGroupPolicy { group: name.clone(), policy });
-    let restore = found.policy.iter().map(|(policy, document)| Step::PutGroupPolicy {
-        group: name.clone(),
-        policy: policy.clone(),
-        document: document.clone(),
-    });
-    remove.chain(restore).chain(unmark).collect()
-}
-
-/// What is to be kept of a group that is taken over.
-fn found(spec: &GroupSpec, group: &Group) -> FoundGroup {
-    let policy = group.inline.get_key_value(spec.policy_name.as_str());
-    FoundGroup { users: group.users.clone(), policy: policy.map(|(name, text)| (name.clone(), text.clone())) }
-}
-
-/// Only a group of this owner, or one that a Create left half-made, is changed (U02,
-/// C13), or one of nobody's that is to be adopted: then `true`.
-fn claim(spec: &GroupSpec, owner: &Owner, group: &Group) -> Result<bool, String> {
-    let place = &spec.place;
-    let marked = group.marked(owner).next().is_some();
-    let here = group.arn.path == place.path && place.path.as_str().starts_with(fence(spec));
-    let half_made = here && group.is_new && group.is_blank() && group.users.is_subset(&place.users);
-    let adopting = match &spec.adopt {
-        _ if marked || half_made => false,
-        Some(adopt) if group.is_adoptable(owner) => {
-            adopt.allow(&group.arn.to_string(), &group.arn.path)?;
-            true
-        }
-        _ => {
-            return Err(format!(
-                "GroupName: group {} exists already and was not made by this resource; remove it or choose another GroupName",
-                group.arn
-            ));
-        }
-    };
-    if group.arn.path != place.path {
-        return Err(format!(
-            "Path: group {} cannot move to {}, since group names are unique whatever the path; change GroupName too",
-            group.arn, place.path
-        ));
-    }
-    if group.arn.name != place.name {
-        return Err(format!("GroupName: {} differs from the existing {} in case only", place.name, group.arn.name));
-    }
-    let foreign = group.inline.contains_key(spec.policy_name.as_str())
-        && group.marked(owner).all(|name| *name != spec.policy_name.as_str());
-    if foreign && !adopting {
-        let (policy, name) = (&spec.policy_name, &group.arn.name);
-        return Err(format!("PolicyName: inline policy {policy} of group {name} was not made by this resource"));
-    }
-    Ok(adopting)
-}
-
-/// Where a group without a mark can only be a Create's that was cut off.
-fn fence(spec: &GroupSpec) -> &str {
-    spec.adopt.as_ref().map_or("/", |adopt| adopt.path.as_str())
-}
-
-/// Read leniently: someone may have added a condition to our statement, which is ours
-/// all the same.
-fn sids(document: &str) -> Vec<String> {
-    let document: Value = serde_json::from_str(document).unwrap_or_default();
-    let statements = match document.get("Statement") {
-        Some(Value::Array(statements)) => statements.as_slice(),
-        Some(statement) => std::slice::from_ref(statement),
-        None => &[],
-    };
-    statements.iter().filter_map(|statement| statement.get("Sid")?.as_str()).map(str::to_owned).collect()
 }
 
 #[cfg(test)]

@@ -10,7 +10,8 @@ use sagemaker_external::policy::same;
 use serde_json::{Map, Value};
 
 use crate::found::FoundRole;
-use crate::group::{self, Group, GroupPlace, GroupSpec};
+use crate::group::{GroupPlace, GroupSpec};
+use crate::group_plan::{self, Group};
 use crate::iam::{Iam, Made};
 use crate::owner::Owner;
 use crate::request::Home;
@@ -284,14 +285,14 @@ impl Half for GroupHalf {
             old_users.filter_map(Value::as_str).map(|user| user.trim().to_owned()).collect();
         let steps = {
             let changed = before.is_some_and(|before| before.place.name == spec.place.name && !before.allows_as(spec));
-            group::converge(spec, owner, state.as_ref(), &old_users, changed)?
+            group_plan::converge(spec, owner, state.as_ref(), &old_users, changed)?
         };
         let existing = state.as_ref().map(|group| Made { arn: group.arn.to_string(), id: String::new() });
         Ok(Plan { steps, existing, policies: Vec::new() })
     }
 
     fn retire(place: &GroupPlace, owner: &Owner, state: &Option<Group>) -> Result<Retirement, String> {
-        group::retire(place, owner, state.as_ref())
+        group_plan::retire(place, owner, state.as_ref())
     }
 
     fn data(spec: &GroupSpec, made: &Made, _: &[String]) -> Data {

@@ -10,6 +10,7 @@ pub mod callback;
 pub mod error;
 pub mod found;
 pub mod group;
+pub mod group_plan;
 pub mod half;
 pub mod handler;
 pub mod iam;

@@ -12,7 +12,8 @@ use sagemaker_external::arn::PolicyArn;
 use sagemaker_external::failure::{Failure, Kind};
 
 use super::{Iam, SETTLE, failure, unreadable};
-use crate::group::{Group, GroupPlace};
+use crate::group::GroupPlace;
+use crate::group_plan::Group;
 use crate::owner::Owner;
 use crate::role::RolePlace;
 use crate::role_plan::{Policy, Role, RoleState};
