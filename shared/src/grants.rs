@@ -89,6 +89,11 @@ impl Grants {
         named.chain(patterns)
     }
 
+    /// The roles to assume, with repetition.
+    pub fn roles(&self) -> impl Iterator<Item = &RoleArn> {
+        self.grants.iter().map(|grant| &grant.role)
+    }
+
     /// The regions in which endpoints are granted, with repetition.
     pub fn regions(&self) -> impl Iterator<Item = &Region> {
         self.grants.iter().map(|grant| &grant.region)
