@@ -1,14 +1,13 @@
-"""What may be typed in (parameters, the rules between them, samconfig.toml) and sent (events/)."""
+"""What may be typed in (parameters, samconfig.toml) and sent (events/). The rules between parameters: test_rules.py."""
 
 import base64
 import json
-import re
 import tomllib
 
 import pytest
 
 from tests.template.expansion import ROOT, Stack, is_list, parameters, source
-from tests.template.rules import FUNCTIONS, fits, refusal
+from tests.template.rules import fits, refusal
 from tests.template.sides import BOTH, CHILD, PARENT, PARENT_ROLE, POOL, ROUTES
 
 # Other stacks and scripts use these names.
@@ -210,78 +209,6 @@ def test_s05_s06_s08_values_are_checked_before_anything_is_made(name, good, bad)
 
 def test_every_parameter_stands_among_the_checked_values():
     assert {name for name, _, _ in VALUES} == PARAMETERS
-
-
-GRANTS = '[{"RoleArn":"x"}]'
-OF_THE_ROLE = {"InferenceComponentNames": "adapter-a", "AsyncInvocations": "true", "CallerAttribution": "true"}
-OF_THE_API = {
-    "CallerAttribution": "true",
-    "CognitoUserPoolArn": POOL,
-    "ApiKeyRequired": "true",
-    "UsagePlanRateLimit": "5",
-    "UsagePlanBurstLimit": "7",
-    "CredentialReuseSeconds": "900",
-}
-
-
-@pytest.mark.parametrize(
-    "given",
-    [
-        PARENT,
-        {"Side": "Parent", "EndpointNames": "a,b", "TrustedPrincipalArns": f"{ARN}:role/a", "ExternalId": "tenant-7"},
-        CHILD,
-        {**CHILD, "ExternalId": "tenant-7", "EndpointRegion": "eu-west-1", "UserNames": "alice,bob"},
-        {"Side": "Child", "RoleArn": f"{PARENT_ROLE},{PARENT_ROLE}2", "Grants": GRANTS, "UserNames": "alice"},
-        BOTH,
-        {**BOTH, "TrustedAccountIds": "555566667777", "TrustedPrincipalArns": f"{ARN}:user/a", "UserNames": "alice"},
-        {**PARENT, **OF_THE_ROLE},
-        {**CHILD, **OF_THE_API},
-        {**BOTH, **OF_THE_ROLE, **OF_THE_API},
-        {"Side": "Child", "RoleArn": PARENT_ROLE, "Grants": GRANTS, **OF_THE_API},
-    ],
-)
-def test_rules_accept_what_makes_sense(given):
-    assert refusal(**given) is None
-
-
-@pytest.mark.parametrize(
-    ("given", "to_set"),
-    [
-        ({"Side": "Parent"}, "set EndpointNames"),
-        ({"Side": "Parent", "TrustedAccountIds": "555566667777"}, "set EndpointNames"),
-        ({"Side": "Parent", "EndpointNames": "a"}, "set TrustedAccountIds"),
-        ({**PARENT, "RoleArn": PARENT_ROLE}, "leave RoleArn"),
-        ({**PARENT, "Grants": GRANTS}, "leave RoleArn and Grants"),
-        ({**PARENT, "UserNames": "alice"}, "leave UserNames"),
-        ({"Side": "Child"}, "set RoleArn"),
-        ({"Side": "Child", "EndpointNames": "a"}, "set RoleArn"),
-        ({"Side": "Child", "Grants": GRANTS}, "set RoleArn"),
-        ({"Side": "Child", "RoleArn": PARENT_ROLE}, "set EndpointNames"),
-        ({**CHILD, "TrustedAccountIds": "555566667777"}, "leave TrustedAccountIds"),
-        ({**CHILD, "TrustedPrincipalArns": f"{ARN}:role/a"}, "leave TrustedAccountIds and TrustedPrincipalArns"),
-        ({**CHILD, "Grants": GRANTS}, "leave EndpointNames"),
-        ({"Side": "Child", "RoleArn": PARENT_ROLE, "Grants": GRANTS, "ExternalId": "tenant-7"}, "ExternalId"),
-        ({"Side": "Child", "RoleArn": PARENT_ROLE, "Grants": GRANTS, "EndpointRegion": "eu-west-1"}, "EndpointRegion"),
-        ({}, "set EndpointNames"),
-        ({**BOTH, "RoleArn": PARENT_ROLE}, "leave RoleArn"),
-        ({**BOTH, "Grants": GRANTS}, "leave RoleArn and Grants"),
-        ({**PARENT, "CognitoUserPoolArn": POOL}, "leave CognitoUserPoolArn"),
-        ({**PARENT, "ApiKeyRequired": "true"}, "leave CognitoUserPoolArn, ApiKeyRequired"),
-        ({**PARENT, "CredentialReuseSeconds": "900"}, "CredentialReuseSeconds alone"),
-        ({**PARENT, "UsagePlanRateLimit": "5"}, "set ApiKeyRequired to true"),
-        ({**CHILD, "AsyncInvocations": "true"}, "leave InferenceComponentNames and AsyncInvocations"),
-        ({**CHILD, "InferenceComponentNames": "adapter-a"}, "leave InferenceComponentNames and AsyncInvocations"),
-        ({**CHILD, "UsagePlanRateLimit": "5"}, "set ApiKeyRequired to true"),
-        ({**BOTH, "UsagePlanBurstLimit": "5"}, "set ApiKeyRequired to true"),
-    ],
-)
-def test_rules_refuse_the_rest_and_say_what_to_set(given, to_set):
-    assert to_set in (refusal(**given) or "")
-
-
-def test_rules_use_only_functions_that_cloudformation_takes_there():
-    used = set(re.findall(r'"(Ref|Fn::[A-Za-z]+)"', json.dumps(source()["Rules"])))
-    assert used <= FUNCTIONS
 
 
 def overrides(environment):
