@@ -19,7 +19,7 @@ from botocore.awsrequest import AWSRequest
 
 from tests import deploy, people
 from tests.cloud.client import Caller, Cloud
-from tests.cloud.endpoints import REGION, Endpoint
+from tests.cloud.endpoints import PARENT, REGION, Endpoint
 from tests.e2e.world import World, session_tags
 
 # An account with a parent's and a child's half of its own, whose authorization changes here.
@@ -112,6 +112,19 @@ def test_members_may_not_call_what_the_group_does_not_name(world: World):
     with nothing_done(world.cloud):
         answer = call(world.api_url, ("DELETE", "/endpoints/echo"), world.tester)
     assert answer.status == 403 and not answer.is_the_invokers
+
+
+def test_s02_a_member_is_told_whether_the_external_id_is_enforced(world: World):
+    with world.cloud.recording() as seen:
+        answer = call(world.api_url, ("GET", "/endpoints/echo"), world.tester)
+    assert answer.status == 200
+    found = json.loads(answer.body)
+    assert (found["Assumable"], found["ExternalIdEnforced"], found["Findings"]) == (True, True, [])
+    # Once with the ExternalId, once without, and no model.
+    assert sorted(("ExternalId" in c["params"], c["status"]) for c in seen.assumed) == [(False, 403), (True, 200)]
+    assert (seen.of("sagemaker"), seen.invocations) == ([], [])
+    for hidden in ("arn:", PARENT, "SageMakerExternal"):
+        assert hidden not in answer.body.decode()
 
 
 # ---- A user pool, then keys, one deployment after the other -----------------------------------------
