@@ -16,7 +16,6 @@ use serde_json::{Value, json};
 
 use crate::support::cloud::{Cloud, answered};
 use crate::support::frames::{EVENT_STREAM, model_stream_error, part, read};
-use crate::support::lines;
 use crate::support::{Read, ask, ask_within, config, event_of, invoker, with};
 
 #[derive(Clone, Copy)]
@@ -99,7 +98,7 @@ async fn r03_r13_a_stream_cut_between_frames_ends_with_a_typed_exception() {
         (End::Broken, "the endpoint's answer broke off"),
         (End::Never, "the function's time ended before the endpoint's answer did"),
     ] {
-        lines::start();
+        captured::start();
         let stream = [part(b"one"), part(b"two")].concat();
         let answer = ask_briefly(&model(&stream, 5, end), &frames()).await;
         assert_eq!((answer.status, answer.cut), (200, None), "the client's decoder tells it");
@@ -111,7 +110,7 @@ async fn r03_r13_a_stream_cut_between_frames_ends_with_a_typed_exception() {
         );
         let members: Value = serde_json::from_slice(&error.1).unwrap();
         assert_eq!(members, json!({ "Message": why }));
-        let line = lines::json().pop().unwrap();
+        let line = captured::json().pop().unwrap();
         assert_eq!(
             (&line["message"], &line["cause"], &line["level"]),
             (&json!("answer cut"), &json!(why), &json!("ERROR"))
@@ -231,11 +230,11 @@ async fn r03_a_plain_streams_error_is_its_last_event() {
 
 #[tokio::test]
 async fn a_plain_stream_that_is_none_is_an_error_and_a_line_in_the_log() {
-    lines::start();
+    captured::start();
     let answer = ask(&invoker(&model(b"{\"not\": \"a stream\"}", 4096, End::Well)), &plain("text/event-stream")).await;
     let text = String::from_utf8(answer.body).unwrap();
     assert!(text.starts_with("event: error\ndata: {") && text.contains("InternalStreamFailure"), "{text}");
-    assert_eq!(lines::json().pop().unwrap()["message"], "answer cut");
+    assert_eq!(captured::json().pop().unwrap()["message"], "answer cut");
 }
 
 /// The other operations' answers are bytes, whatever HTTP `Accept` says.

@@ -4,17 +4,16 @@ use invoker::operation::Operation;
 use serde_json::{Value, json};
 
 use crate::support::cloud::{Cloud, Reply, SESSION_KEY, answered, message, prediction, sagemaker_error, sts_error};
-use crate::support::lines;
 use crate::support::{
     EXTERNAL_ID, PARENT, REQUEST_ID, ask, event, event_for, event_of, event_with, invoker, invoker_with, with,
 };
 
 #[tokio::test]
 async fn a_request_is_one_line_that_says_what_happened() {
-    lines::start();
+    captured::start();
     assert_eq!(ask(&invoker(&Cloud::willing()), &event()).await.status, 200);
-    let line = lines::json().pop().unwrap();
-    assert_eq!(lines::json().len(), 1);
+    let line = captured::json().pop().unwrap();
+    assert_eq!(captured::json().len(), 1);
     assert_eq!(line["request_id"], REQUEST_ID);
     assert_eq!(line["api_request_id"], "c6af9ac6-7b61-11e6-9a41-93e8deadbeef");
     assert_eq!(line["route"], "InvokeEndpoint");
@@ -27,12 +26,12 @@ async fn a_request_is_one_line_that_says_what_happened() {
 
 #[tokio::test]
 async fn a_refusals_line_has_the_services_code() {
-    lines::start();
+    captured::start();
     let cloud = Cloud::new(|_| sts_error(403, "AccessDenied"), |_| prediction());
     let _ = ask(&invoker(&cloud), &event()).await;
     let cloud = Cloud::granting(|_| sagemaker_error(500, "InternalFailure", &message("x")));
     let _ = ask(&invoker(&cloud), &event()).await;
-    let [denied, failed] = &lines::json()[..] else { panic!("two lines: {}", lines::text()) };
+    let [denied, failed] = &captured::json()[..] else { panic!("two lines: {}", captured::text()) };
     assert_eq!((&denied["status"], &denied["cause"]), (&json!(403), &json!("AccessDenied")));
     assert_eq!((&denied["error_type"], &denied["level"]), (&json!("AccessDeniedException"), &json!("INFO")));
     assert_eq!((&failed["status"], &failed["level"]), (&json!(500), &json!("ERROR")));
@@ -41,7 +40,7 @@ async fn a_refusals_line_has_the_services_code() {
 /// Everything that must never be in a log, planted wherever it can be.
 #[tokio::test]
 async fn s15_no_secret_is_logged_whatever_happens() {
-    lines::start();
+    captured::start();
     let mut good = event_with("X-Amzn-SageMaker-Custom-Attributes", "attributes-canary");
     good["body"] = json!(base64_simd::STANDARD.encode_to_string("body-canary"));
     good["headers"]["Authorization"] = json!("authorization-canary");
@@ -80,11 +79,14 @@ async fn s15_no_secret_is_logged_whatever_happens() {
     let broken = format!(r#"[{{"RoleArn":"arn:aws:iam::{PARENT}:role/R","ExternalId":"{EXTERNAL_ID} canary"}}]"#);
     let _ = ask(&invoker_with(&Cloud::untouched(), Some(&broken)), &good).await;
 
-    let text = lines::text();
+    let text = captured::text();
+    let lines = captured::json();
+    let (panics, lines): (Vec<_>, Vec<_>) = lines.iter().partition(|line| line["message"] == "panicked");
+    assert!(!panics.is_empty());
     assert_eq!(
-        lines::json().len(),
+        lines.len(),
         6 * 7 + 3,
-        "one line a request one for the broken grants and one for the stream that ended too early"
+        "one line a request, one for the broken grants and one for the stream that ended too early"
     );
     for secret in
         ["canary", EXTERNAL_ID, PARENT, "arn:", SESSION_KEY, "own-secret", "own-token", "SageMakerExternal", "AKIDOWN"]

@@ -9,7 +9,7 @@ use invoker::operation::Operation;
 use serde_json::{Value, json};
 
 use crate::support::cloud::{Cloud, Reply, SESSION_KEY, credentials, message, prediction, sagemaker_error, sts_error};
-use crate::support::{REQUEST_ID, ask, ask_within, event, event_for, event_of, event_with, grants, invoker_set, lines};
+use crate::support::{REQUEST_ID, ask, ask_within, event, event_for, event_of, event_with, grants, invoker_set};
 
 fn reusing(cloud: &Cloud, seconds: &str) -> Invoker {
     invoker_set(cloud, Some(&grants()), &[("CREDENTIAL_REUSE_SECONDS", seconds), ("CALLER_ATTRIBUTION", "true")])
@@ -26,13 +26,13 @@ async fn by_default_every_request_assumes() {
     for seconds in ["", "0"] {
         let cloud = Cloud::willing();
         let invoker = reusing(&cloud, seconds);
-        lines::start();
+        captured::start();
         for _ in 0..3 {
             let _ = ask(&invoker, &event()).await;
         }
         assert_eq!(cloud.counts(), (3, 3));
         assert_eq!(cloud.to_sts()[0].parameter("DurationSeconds").as_deref(), Some("900"));
-        assert_eq!(lines::json().pop().unwrap().get("reused"), None);
+        assert_eq!(captured::json().pop().unwrap().get("reused"), None);
     }
 }
 
@@ -201,7 +201,7 @@ async fn other_failures_keep_the_session() {
 /// The session's name and the tag RequestId are those of the request that assumed.
 #[tokio::test]
 async fn s15_the_log_says_that_a_session_was_reused_and_which() {
-    lines::start();
+    captured::start();
     let cloud = Cloud::willing();
     let invoker = reusing(&cloud, "300");
     let mut context = crate::support::context(Duration::from_secs(90));
@@ -210,11 +210,11 @@ async fn s15_the_log_says_that_a_session_was_reused_and_which() {
         let answer = invoker.handle(event().to_string().into(), &context).await;
         assert_eq!(crate::support::read(answer).await.status, 200);
     }
-    let [first, second] = &lines::json()[..] else { panic!("two lines: {}", lines::text()) };
+    let [first, second] = &captured::json()[..] else { panic!("two lines: {}", captured::text()) };
     assert_eq!((&first["reused"], &second["reused"]), (&json!(false), &json!(true)));
     assert_ne!(first["request_id"], second["request_id"]);
     assert_eq!(first["session"], second["session"], "the session is the first one's");
     for secret in [SESSION_KEY, "secret-canary", "token-canary"] {
-        assert!(!lines::text().contains(secret), "{}", lines::text());
+        assert!(!captured::text().contains(secret), "{}", captured::text());
     }
 }

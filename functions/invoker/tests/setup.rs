@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::cloud::Cloud;
-use crate::support::{PARENT, REQUEST_ID, ROLE, ask, event, event_for, grants, invoker_set, invoker_with, lines};
+use crate::support::{PARENT, REQUEST_ID, ROLE, ask, event, event_for, grants, invoker_set, invoker_with};
 
 fn patterns() -> String {
     json!([
@@ -78,7 +78,7 @@ async fn r09_s16_wrong_settings_are_logged_once_and_answered_on_every_route() {
         (Some(&grants()), &[("CALLER_ATTRIBUTION", "on")], "CALLER_ATTRIBUTION is \"on\""),
     ];
     for (grants, settings, reason) in cases {
-        lines::start();
+        captured::start();
         let cloud = Cloud::untouched();
         let invoker = invoker_set(&cloud, grants, settings);
         for event in routes() {
@@ -88,9 +88,9 @@ async fn r09_s16_wrong_settings_are_logged_once_and_answered_on_every_route() {
             assert!(answer.message().contains("GRANTS") && !answer.message().contains("canary"));
         }
         assert_eq!(cloud.counts(), (0, 0));
-        let said: Vec<_> = lines::json().into_iter().filter(|line| line.get("reason").is_some()).collect();
-        let [said] = &said[..] else { panic!("one line: {}", lines::text()) };
+        let said: Vec<_> = captured::json().into_iter().filter(|line| line.get("reason").is_some()).collect();
+        let [said] = &said[..] else { panic!("one line: {}", captured::text()) };
         assert!(said["reason"].as_str().is_some_and(|said| said.starts_with(reason)), "{said}");
-        assert!(!lines::text().contains("canary"));
+        assert!(!captured::text().contains("canary"));
     }
 }

@@ -3,7 +3,6 @@
 pub(crate) mod backend;
 pub(crate) mod cloud;
 pub(crate) mod frames;
-pub(crate) mod lines;
 pub(crate) mod sockets;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -46,7 +45,7 @@ pub(crate) fn invoker_with(cloud: &Cloud, grants: Option<&str>) -> Invoker {
 
 /// As [`invoker_with`], with more of the function's environment.
 pub(crate) fn invoker_set(cloud: &Cloud, grants: Option<&str>, more: &[(&str, &str)]) -> Invoker {
-    lines::keep();
+    captured::keep();
     let region = ("AWS_REGION", "us-east-1");
     let set: Vec<_> = more.iter().copied().chain(grants.map(|text| ("GRANTS", text))).chain([region]).collect();
     let variable = |name: &str| set.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());

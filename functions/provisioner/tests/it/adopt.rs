@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 
 use crate::group_api::INVOCATIONS;
 use crate::iam::{Fault, Group, Policy, Role, json as document};
-use crate::log;
 use crate::stage::{BOUNDARY, CHILD, Stage, create, delete, group, role, update, with, writes};
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/SageMakerExternal";
@@ -91,7 +90,7 @@ fn held(stage: &Stage) -> Held {
 #[tokio::test(start_paused = true)]
 async fn a_role_made_by_hand_is_taken_over() {
     let stage = all();
-    log::start();
+    captured::start();
     let answer = stage.succeed(&create(&adopting(role()))).await;
     assert_eq!(answer["PhysicalResourceId"], ROLE);
     assert_eq!((&answer["Data"]["RoleArn"], &answer["Data"]["PolicyArns"]), (&json!(ROLE), &json!(POLICY)));
@@ -108,7 +107,7 @@ async fn a_role_made_by_hand_is_taken_over() {
             "UpdateRole SageMakerExternal",
         ]
     );
-    let lines = log::text();
+    let lines = captured::text();
     let first_applied = lines.find("\"applied\"").unwrap();
     assert_eq!(lines[..first_applied].matches("\"planned\"").count(), 8, "{lines}");
     let world = stage.iam.world();

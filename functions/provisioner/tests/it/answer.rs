@@ -12,7 +12,6 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 use crate::iam::{Fault, Iam};
-use crate::log;
 use crate::stage::{ACCOUNT, Bucket, FUNCTION, ROLE_ARN, Stage, create, delete, group, role, update, with};
 
 /// C26: a panic in the middle is answered, with an id that a Delete can use.
@@ -205,7 +204,7 @@ async fn c02_c03_c04_the_put_on_the_wire() {
 /// signature, not the ExternalId, not a panic's message.
 #[tokio::test(start_paused = true)]
 async fn c31_c32_no_secret_is_logged() {
-    log::start();
+    captured::start();
     let stage = Stage::new();
     let secret = with(role(), json!({"ExternalId": "external-canary"}));
     let id = stage.created(&create(&secret)).await;
@@ -216,7 +215,7 @@ async fn c31_c32_no_secret_is_logged() {
     stage.bucket.statuses.lock().unwrap().clear();
     stage.iam.fault("GetRole", Fault::Panics);
     stage.fail(&create(&secret)).await;
-    let log = log::text();
+    let log = captured::text();
     assert!(log.contains("gave up answering") && log.contains("panicked"), "the log was captured: {log}");
     for canary in ["url-canary", "external-canary", "external canary", "secret-canary", "X-Amz-Signature"] {
         assert!(!log.contains(canary), "{canary} is in the log");

@@ -3,21 +3,20 @@
 use serde_json::json;
 
 use crate::iam::World;
-use crate::log;
 use crate::stage::{GROUP_ARN, ROLE_ARN, Stage, create, delete, group, role, update, with, writes};
 
 /// A Create plans, writes nothing, and its Delete touches nothing.
 #[tokio::test(start_paused = true)]
 async fn a_dry_create_writes_nothing() {
     let stage = Stage::new();
-    log::start();
+    captured::start();
     let dry = with(role(), json!({"DryRun": "true"}));
     let answer = stage.succeed(&create(&dry)).await;
     assert_eq!(answer["PhysicalResourceId"], "SageMakerExternal::DryRun");
     assert_eq!(answer["Data"]["Plan"], "create 2, change 1, remove 0");
     assert_eq!(answer["Data"]["RoleArn"], ROLE_ARN, "what it would be");
     assert_eq!(writes(&stage.iam.take_calls()), [""; 0]);
-    let lines = log::text();
+    let lines = captured::text();
     let planned: Vec<&str> = lines.lines().filter(|line| line.contains("\"planned\"")).collect();
     assert_eq!(planned.len(), 3, "one line a step: {planned:?}");
     for step in ["CreateRole", "CreatePolicy", "AttachRolePolicy"] {

@@ -5,7 +5,6 @@ use provisioner::handler::Settings;
 use serde_json::{Value, json};
 
 use crate::iam::{Fault, Iam};
-use crate::log;
 use crate::stage::{ACCOUNT, BOUNDARY, GROUP_ARN, ROLE_ARN, Stage, create, delete, group, role, update, with, writes};
 
 /// C23: CloudFormation re-uses the RequestId when a stack operation is tried again: the
@@ -82,13 +81,13 @@ async fn c42_other_resource_types_are_refused() {
 /// and the log says what to do.
 #[tokio::test(start_paused = true)]
 async fn c43_an_event_through_sns_is_refused() {
-    log::start();
+    captured::start();
     let stage = Stage::new();
     let message = create(&role()).to_string();
     stage.raw(&json!({"Records": [{"EventSource": "aws:sns", "Sns": {"Message": message}}]})).await;
     assert_eq!(stage.answers(), [Value::Null; 0]);
     assert_eq!(stage.iam.take_calls(), [""; 0]);
-    assert!(log::text().contains("set ServiceToken to the function's ARN"), "{}", log::text());
+    assert!(captured::text().contains("set ServiceToken to the function's ARN"), "{}", captured::text());
 }
 
 /// C44: a plain-http ResponseURL on the loopback is answered only where the function's

@@ -22,7 +22,6 @@ mod group_api;
 mod hazards;
 mod iam;
 mod limits;
-mod log;
 mod random;
 mod reads;
 mod replace;

@@ -13,7 +13,6 @@ use serde_json::{Value, json};
 
 use crate::group_api::INVOCATIONS;
 use crate::iam::{Fault, Group, Role, Tags, json as document};
-use crate::log;
 use crate::stage::{Stage, create, group, role, with};
 use crate::sweep::operations::{held, inhabited};
 use crate::sweep::paused;
@@ -178,7 +177,7 @@ async fn ideal(resources: &[Held; 2]) -> Stage {
 }
 
 async fn live(acts: &[Act]) {
-    log::start();
+    captured::start();
     let stage = inhabited().await;
     let nothing = held(&stage);
     let mut resources: [Held; 2] = [None, None];

@@ -13,7 +13,6 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use crate::iam::Iam;
-use crate::log;
 
 pub const ACCOUNT: &str = "111122223333";
 pub const CHILD: &str = "444455556666";
@@ -76,7 +75,7 @@ impl Stage {
 
     /// With the SDK's own tries below ours, as in the function.
     pub fn retrying(settings: Settings, retries: RetryConfig) -> Self {
-        log::keep();
+        captured::keep();
         let (iam, bucket) = (Iam::new(ACCOUNT), Bucket::default());
         let connector = SharedHttpConnector::new(bucket.clone());
         let client = provisioner::iam::Iam::new(iam.client_with(retries));

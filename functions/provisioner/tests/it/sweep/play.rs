@@ -8,7 +8,6 @@ use tokio::time::Instant;
 
 use super::operations::{Ends, Operation, held};
 use crate::iam::Fault;
-use crate::log;
 use crate::stage::{Stage, TIMEOUT, create, delete, update};
 
 /// What CloudFormation does when a process ends without an answer.
@@ -159,7 +158,7 @@ pub async fn play(operation: &Operation, ends: &Ends, at: usize, shock: &Shock) 
     if at > 0 && shock.fault.is_none() {
         return 0;
     }
-    log::start();
+    captured::start();
     let Operation { name, old, new } = operation;
     let stage = Stage::new();
     let case = Case(format!("{name}: call {at}, {shock:?}"));

@@ -1,10 +1,13 @@
-//! Log capture. One subscriber for the whole test program, in place before anything
-//! logs (tracing keeps what a line's first thread found out about it); each test's
-//! thread has lines of its own.
+//! Log capture for the tests of both functions. One subscriber for the whole test
+//! program, in place before anything logs (tracing keeps what a line's first thread
+//! found out about it); each test's thread has lines of its own.
 
 use std::cell::RefCell;
 use std::io::Write;
 use std::sync::Once;
+
+use sagemaker_external::telemetry;
+use serde_json::Value;
 
 thread_local! {
     static LINES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
@@ -22,15 +25,15 @@ impl Write for ThisThread {
     }
 }
 
-/// As in the function (its own targets only, its panic hook), at every level, into
-/// the lines of the thread that logs.
+/// As in the functions (their own targets only, their panic hook), at every level,
+/// into the lines of the thread that logs.
 pub fn keep() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let default = std::panic::take_hook();
-        sagemaker_external::telemetry::init_with(Some("TRACE"), || ThisThread);
+        telemetry::init_with(Some("TRACE"), || ThisThread);
         let ours = std::panic::take_hook();
-        // A failing test still says why, which the function's own hook would not.
+        // A failing test still says why, which the functions' own hook would not.
         std::panic::set_hook(Box::new(move |info| {
             ours(info);
             default(info);
@@ -45,5 +48,10 @@ pub fn start() {
 
 /// What has been logged since.
 pub fn text() -> String {
-    LINES.with_borrow(|lines| String::from_utf8(lines.clone()).unwrap())
+    LINES.with_borrow(|lines| String::from_utf8_lossy(lines).into_owned())
+}
+
+/// The same, line by line; what is no JSON becomes null.
+pub fn json() -> Vec<Value> {
+    text().lines().map(|line| serde_json::from_str(line).unwrap_or_default()).collect()
 }
