@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help demo up down build test lint fmt clean
+.PHONY: help demo up down build test bench lint fmt clean
 
 help: ## Show the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ build: $(READY) ## Build both functions for Lambda (x86_64)
 test: $(READY) ## Run every check: lints, Rust tests, end-to-end tests, template lints
 	@$(PYTHON) -m tests.run
 
+bench: $(READY) target/bench-venv/.ready ## Measure the invoker beside a floor, a no-op and Python (some minutes)
+	@$(PYTHON) -m tests.bench
+
 lint: $(READY) ## Run the lints alone
 	@$(PYTHON) -m tests.run --only lint
 
@@ -47,4 +50,10 @@ $(READY): requirements.txt
 	@[ "$$(uname -sm)" = "Linux x86_64" ] || { echo "this needs Linux on x86_64, not $$(uname -sm)"; exit 1; }
 	python3 -m venv $(VENV)
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.txt
+	@touch $@
+
+# What the bench compares with: the recipe's Python on AWS's runtime client.
+target/bench-venv/.ready: tests/bench/python/requirements.txt
+	python3 -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
 	@touch $@
