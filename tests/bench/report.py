@@ -1,5 +1,6 @@
 """The report: what was measured, side by side, and a pass or a miss for each target."""
 
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,6 +32,17 @@ class Target:
         return {True: "pass", False: "**miss**", None: "not in this build"}[self.met]
 
 
+@dataclass(frozen=True)
+class Ratio:
+    median: float
+    # The middle half of the rounds; nothing where there were no rounds.
+    middle: tuple[float, float] | None = None
+
+    def __str__(self) -> str:
+        middle = f" ({self.middle[0]:.2f}–{self.middle[1]:.2f})" if self.middle else ""
+        return f"{self.median:.2f} ×{middle}"
+
+
 def report(results: Results) -> str:
     """The whole report as Markdown."""
     parts = [_header(results)]
@@ -43,17 +55,19 @@ def report(results: Results) -> str:
 
 
 def targets(results: Results) -> list[Target]:
-    """Every target of the project, in one run's figures. Warm ones are medians net of the no-op's."""
+    """Every target of the project, in one run's figures."""
     found = [
-        _at_most("1 KB against the floor", 1.5, *_ratios(results, KB, "invoker", "floor")),
-        _at_most("1 MB against the floor", 1.3, *_ratios(results, MB, "invoker", "floor")),
+        _at_most("1 KB against the floor", 1.5, _ratios(results, KB, "invoker", "floor")),
+        _at_most("1 MB against the floor", 1.3, _ratios(results, MB, "invoker", "floor")),
     ]
     for name, least in (("recipe", 12), ("kept", 5.5)):
         title = f"1 KB: faster than {NAMES[name]}"
-        found.append(_at_least(title, least, *_ratios(results, KB, name, "invoker")))
+        found.append(_at_least(title, least, _ratios(results, KB, name, "invoker")))
     cold = {entry["contestant"]: entry["p50"] for entry in _measured(results, "cold") if entry["transport"] == "tls"}
-    found.append(_at_most("spawn to first answer over TLS, against the no-op's", 3, cold["invoker"] / cold["noop"]))
-    slower = cold["recipe"] / cold["invoker"] if "recipe" in cold else None
+    found.append(
+        _at_most("spawn to first answer over TLS, against the no-op's", 3, Ratio(cold["invoker"] / cold["noop"]))
+    )
+    slower = Ratio(cold["recipe"] / cold["invoker"]) if "recipe" in cold else None
     found.append(_at_least(f"the same, faster than {NAMES['recipe']}", 50, slower))
     found += _memory(results)
     found += [
@@ -69,7 +83,7 @@ def targets(results: Results) -> list[Target]:
     )
     found.append(Target("connections opened after the first request", "0", str(late), late == 0))
     reuse = results["measured"]["reuse"]
-    ratio = (reuse["on"] - reuse["noop"]) / (reuse["off"] - reuse["noop"]) if reuse else None
+    ratio = Ratio((reuse["on"] - reuse["noop"]) / (reuse["off"] - reuse["noop"])) if reuse else None
     found.append(_at_most("1 KB with credential reuse, against without", 0.7, ratio))
     return found
 
@@ -88,18 +102,16 @@ def _memory(results: Results) -> list[Target]:
     return [_size("peak memory at 1 KB", 12.0, small), Target("peak memory: body × 4 + 12 MB", asked, found, within)]
 
 
-def _ratios(results: Results, size: int, over: str, under: str) -> tuple[float | None, tuple[float, float] | None]:
-    """How much `over` takes of what `under` does, both net of the no-op, and the middle half of the rounds' ratios."""
-    entries = {name: warm(results, name, size) for name in (over, under, "noop")}
-    if any(entry is None for entry in entries.values()):
-        return None, None
-    rounds = zip(*(entries[name]["rounds"] for name in (over, under, "noop")), strict=True)
-    # A round whose no-op met a busy machine may have no ratio.
+def _ratios(results: Results, size: int, over: str, under: str, transport: str = "plain") -> Ratio | None:
+    """How much `over` takes of what `under` does, both net of the no-op, round by round."""
+    entries = [warm(results, name, size, transport) for name in (over, under, "noop")]
+    if any(entry is None for entry in entries):
+        return None
+    rounds = zip(*(entry["rounds"] for entry in entries), strict=True)
+    # A round whose no-op met a busy machine has no ratio.
     ratios = [(a - noop) / (b - noop) for a, b, noop in rounds if b > noop]
-    middle = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else None
-    noop = entries["noop"]["p50"]
-    ratio = (entries[over]["p50"] - noop) / (entries[under]["p50"] - noop)
-    return ratio, (middle[0], middle[2]) if middle else None
+    low, median, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3 or [math.nan] * 3
+    return Ratio(median, (low, high))
 
 
 def warm(results: Results, contestant: str, size: int, transport: str = "plain") -> Any:
@@ -113,20 +125,16 @@ def _measured(results: Results, what: str) -> list[Any]:
     return results["measured"][what]
 
 
-def _at_most(name: str, limit: float, ratio: float | None, middle: tuple[float, float] | None = None) -> Target:
-    met = None if ratio is None else ratio <= limit
-    return Target(name, f"≤ {limit} ×", _ratio(ratio, middle), met)
+def _at_most(name: str, limit: float, ratio: Ratio | None) -> Target:
+    return _target(name, f"≤ {limit} ×", ratio, ratio is not None and ratio.median <= limit)
 
 
-def _at_least(name: str, limit: float, ratio: float | None, middle: tuple[float, float] | None = None) -> Target:
-    met = None if ratio is None else ratio >= limit
-    return Target(name, f"≥ {limit} ×", _ratio(ratio, middle), met)
+def _at_least(name: str, limit: float, ratio: Ratio | None) -> Target:
+    return _target(name, f"≥ {limit} ×", ratio, ratio is not None and ratio.median >= limit)
 
 
-def _ratio(ratio: float | None, middle: tuple[float, float] | None) -> str:
-    if ratio is None:
-        return "–"
-    return f"{ratio:.2f} ×" + (f" ({middle[0]:.2f}–{middle[1]:.2f})" if middle else "")
+def _target(name: str, asked: str, ratio: Ratio | None, met: bool) -> Target:
+    return Target(name, asked, "–", None) if ratio is None else Target(name, asked, str(ratio), met)
 
 
 def _size(name: str, limit: float, found: float) -> Target:
@@ -143,13 +151,21 @@ def _header(results: Results) -> str:
         f"{machine['system']}; {busy}. Python {machine['python']}, boto3 {machine['boto3'] or 'not installed'}.\n\n"
         "Everything ran in one go on loopback, against a Runtime API and a backend that answer at once; the "
         "contestants took turns. Times of this machine say little; ratios are what counts. Net is the median less the "
-        "no-op's. In brackets: the middle half of the rounds. 1 MB is 1024 × 1024 bytes."
+        "no-op's. A ratio of warm figures is taken in each round, of that round's nets; it is the median of these, "
+        "with the middle half of them in brackets. 1 MB is 1024 × 1024 bytes."
     )
 
 
 def _targets(results: Results) -> str:
     rows = [(target.name, target.asked, target.found, target.verdict) for target in targets(results)]
-    return "## Targets\n\n" + table(("target", "asked", "found", ""), rows, left=1)
+    note = ""
+    signed = [_ratios(results, size, "invoker", "signed") for size in (KB, MB)]
+    if all(signed):
+        note = (
+            "\n\nThe floor does not sign, and AWS answers nothing unsigned. Against the floor with signatures: "
+            f"1 KB {signed[0]}, 1 MB {signed[1]}."
+        )
+    return "## Targets\n\n" + table(("target", "asked", "found", ""), rows, left=1) + note
 
 
 def _warm(results: Results) -> str:
@@ -159,17 +175,15 @@ def _warm(results: Results) -> str:
         rows = []
         for name in NAMES:
             if entry := warm(results, name, size, transport):
-                noop = warm(results, "noop", size, transport)["p50"]
-                floor = warm(results, "floor", size, transport)["p50"]
-                net = entry["p50"] - noop
-                ratio = f"{net / (floor - noop):.2f} ×" if floor > noop and name != "noop" else ""
+                net = entry["p50"] - warm(results, "noop", size, transport)["p50"]
+                ratio = _ratios(results, size, name, "floor", transport)
                 rows.append(
                     (
                         NAMES[name],
                         _micros(entry["p50"]),
                         _micros(entry["p99"]),
                         _micros(net) if name != "noop" else "",
-                        ratio,
+                        str(ratio) if name not in ("noop", "floor") else "",
                         _micros(entry["processor"]),
                         f"{entry['peak_kib'] / 1024:.1f} MB",
                         str(entry["late_connections"]),

@@ -24,9 +24,9 @@ pub(super) fn measure(stage: &Stage, transport: Transport, bytes: usize) -> Resu
     let event = Event::of(bytes)?;
     let (rounds, turn, python_turn) = match bytes {
         0..MB if bytes <= KB => (60, 50, 10),
-        0..MB => (40, 20, 5),
-        MB => (30, 10, 4),
-        _ => (20, 6, 3),
+        0..MB => (60, 20, 5),
+        MB => (60, 10, 4),
+        _ => (30, 6, 3),
     };
     let (rounds, turn, python_turn) = (stage.times(rounds, 2), stage.times(turn, 3), stage.times(python_turn, 2));
     let mut players = Vec::new();
