@@ -9,8 +9,9 @@ from html import escape
 
 from tests.bench.report import KB, Results, table, warm
 
-# List prices in US dollars, us-east-1, x86, without the free tier, as of 2026-11: aws.amazon.com/lambda/pricing and
-# aws.amazon.com/api-gateway/pricing. STS is free of charge (aws.amazon.com/iam/faqs).
+# List prices in US dollars, us-east-1, x86, without the free tier, as known on 2026-11-24 from AWS's whitepaper "How
+# AWS Pricing Works" (Lambda) and from what others quote of aws.amazon.com/lambda/pricing and /api-gateway/pricing. STS
+# is free of charge.
 LAMBDA_REQUEST = 0.20 / 1e6
 LAMBDA_GB_SECOND = 0.0000166667
 # The first 333 million a month; a streamed answer counts once for each 10 MB begun.
@@ -80,7 +81,7 @@ def _intro(results: Results) -> str:
     return f"""# What it costs
 
 Written by `make bench` from its run of {results["date"]} (commit {results["commit"]}), for requests and answers of
-1 KB. AWS's list prices in us-east-1 as of November 2026, in US dollars, without free tiers: Lambda
+1 KB. AWS's list prices in us-east-1 as known in November 2026, in US dollars, without free tiers: Lambda
 ${LAMBDA_REQUEST * 1e6:.2f} a million requests and ${LAMBDA_GB_SECOND:.10f} a GB-second (x86), API Gateway (REST)
 ${API_REQUEST * 1e6:.2f} a million requests, STS free of charge. Data transfer, logs and the model's own endpoint are
 left out. The template gives the invoker 256 MB; the figures here are for {MEMORY_MB} MB."""
@@ -103,7 +104,10 @@ def _table(found: list[Variant]) -> str:
 
 
 def _notes(results: Results) -> str:
-    reuse = "" if results["measured"]["reuse"] else " Credential reuse is not in the build that was measured."
+    if results["measured"]["reuse"]:
+        reuse = " The line with reuse was measured over plain HTTP."
+    else:
+        reuse = " Credential reuse is not in the build that was measured."
     return f"""- **Own time** is measured: the processor time of a request over TLS, at the share of a vCPU that
   {MEMORY_MB} MB get ({MEMORY_MB} of {VCPU_MB:,}). Lambda's processors are not the measuring machine's, so read it as a
   size.{reuse}

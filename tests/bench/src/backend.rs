@@ -220,3 +220,63 @@ fn token(number: usize) -> String {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::net::TcpStream;
+
+    /// The status of one request on a connection of its own.
+    fn ask(backend: &Backend, path: &str, key: &str, token: &str, body: &[u8]) -> String {
+        let mut stream = TcpStream::connect(backend.server.address).unwrap();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nAuthorization: AWS4-HMAC-SHA256 Credential={key}/x\r\n\
+             X-Amz-Security-Token: {token}\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        stream.write_all(&[head.as_bytes(), body].concat()).unwrap();
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).unwrap();
+        String::from_utf8_lossy(&status[9..]).into_owned()
+    }
+
+    const FORM: &[u8] = b"Action=AssumeRole&RoleArn=r&RoleSessionName=n&ExternalId=111122223333";
+
+    fn assumed_twice() -> (Backend, Vec<u8>) {
+        let backend = Backend::start(None).unwrap();
+        let event = Event::of(1000).unwrap();
+        backend.expect(&event);
+        for _ in 0..2 {
+            assert_eq!(ask(&backend, "/", OWN_KEY, "", FORM), "200");
+        }
+        (backend, event.request.to_vec())
+    }
+
+    #[test]
+    fn the_newest_key_is_answered_and_all_is_counted() {
+        let (backend, body) = assumed_twice();
+        assert_eq!(ask(&backend, "/endpoints/iris/invocations", &key(2), &token(2), &body), "200");
+        let Tally { connections, assumed, invoked } = backend.tally();
+        assert_eq!((connections, assumed, invoked, backend.failure()), (3, 2, 1, None));
+    }
+
+    #[test]
+    fn an_older_key_another_token_or_another_body_ends_the_run() {
+        for (key, token, change) in [(key(1), token(2), 0), (key(2), token(1), 0), (key(2), token(2), 1)] {
+            let (backend, mut body) = assumed_twice();
+            body[500] ^= change;
+            assert_eq!(ask(&backend, "/endpoints/iris/invocations", &key, &token, &body), "400");
+            assert!(backend.failure().is_some());
+        }
+    }
+
+    #[test]
+    fn an_assume_role_that_is_not_the_recipes_ends_the_run() {
+        for (key, form) in [("ASIAELSE", FORM), (OWN_KEY, &b"Action=AssumeRole&RoleArn=r&RoleSessionName=n"[..])] {
+            let backend = Backend::start(None).unwrap();
+            assert_eq!(ask(&backend, "/", key, "", form), "400");
+            assert!(backend.failure().is_some());
+        }
+    }
+}
