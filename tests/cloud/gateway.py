@@ -5,6 +5,7 @@ other accounts. Inside ministack (`install`): streamed Lambda answers, request i
 which tokens a user pool's authorizer takes, and which API key a call came with.
 """
 
+import asyncio
 import base64
 import contextvars
 import json
@@ -14,20 +15,17 @@ from ministack import app as ministack
 from ministack.core import responses
 from ministack.services import apigateway_v1
 
-from tests.cloud.request import Message, Request, Response, Send
-from tests.cloud.workers import StreamedAnswer
+from tests.cloud import streams
+from tests.cloud.request import Message, Receive, Request, Response, Send
 
 _STREAMING = "/response-streaming-invocations"
-_DELIMITER = b"\0" * 8
-# The metadata and the delimiter must lie within the first 16 KB of the stream.
-_METADATA_LIMIT = 16 * 1024
 # A header of the function's answer that API Gateway keeps for itself arrives at the caller under another name.
 _REMAPPED = {"x-amzn-requestid": "x-amzn-Remapped-x-amzn-RequestId"}
 
 _request: contextvars.ContextVar[Request] = contextvars.ContextVar("gateway_request")
 _request_id: contextvars.ContextVar[str] = contextvars.ContextVar("gateway_request_id", default="")
 _api_key: contextvars.ContextVar[dict[str, Any] | None] = contextvars.ContextVar("gateway_api_key", default=None)
-_streaming: contextvars.ContextVar[bool] = contextvars.ContextVar("gateway_streaming", default=False)
+_stream: contextvars.ContextVar[streams.Stream | None] = contextvars.ContextVar("gateway_stream", default=None)
 
 
 def before(request: Request) -> Response | None:
@@ -76,7 +74,7 @@ def after(send: Send) -> Send:
 def install() -> None:
     """Put the differences inside ministack in place."""
     _strip_streaming_suffix()
-    _know_streaming_integrations()
+    _stream_answers()
     _refuse_access_tokens()
     _note_api_keys()
     _complete_events()
@@ -107,43 +105,68 @@ def _strip_streaming_suffix() -> None:
     apigateway_v1._extract_lambda_ref_from_integration_uri = lambda_ref
 
 
-def _know_streaming_integrations() -> None:
+def _stream_answers() -> None:
     invoke, shape = apigateway_v1._invoke_lambda_proxy_v1, apigateway_v1._lambda_proxy_response
 
     async def invoke_lambda_proxy(integration: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        _streaming.set(integration.get("uri", "").endswith(_STREAMING))
-        return await invoke(integration, *args, **kwargs)
+        if not integration.get("uri", "").endswith(_STREAMING):
+            return await invoke(integration, *args, **kwargs)
+        stream = streams.Stream()
+        _stream.set(stream)
+        # Its context is a copy of this one: what it sets there is not seen here.
+        whole = asyncio.create_task(invoke(integration, *args, **kwargs))
+        whole.add_done_callback(lambda _: streams.forget(stream))
+        head = asyncio.create_task(stream.head())
+        await asyncio.wait({whole, head}, return_when=asyncio.FIRST_COMPLETED)
+        _request_id.set(stream.request_id)
+        if not head.done():
+            # The function has ended: what it sent lies in the stream, if it sent anything.
+            stream.end()
+        try:
+            begun = await head
+        except streams.Malformed as malformed:
+            await whole
+            return 502, {"Content-Type": "application/json"}, json.dumps({"message": str(malformed)}).encode()
+        return await whole if begun is None else _streamed(*begun, stream, whole)
 
     def lambda_proxy_response(result: dict[str, Any]) -> tuple[dict[str, Any] | None, str | None]:
-        answer = result.get("body")
-        if not _streaming.get() or result.get("error") or result.get("throttle"):
+        if _stream.get() is None or result.get("error") or result.get("throttle"):
             return shape(result)
-        if not isinstance(answer, StreamedAnswer):
-            return None, "the integration streams, but the function answered without streaming"
-        return _read_stream(answer)
+        # Asked for only where the stream has no head.
+        return None, "the integration streams, but the function has streamed nothing"
 
     apigateway_v1._invoke_lambda_proxy_v1 = invoke_lambda_proxy
     apigateway_v1._lambda_proxy_response = lambda_proxy_response
 
 
-def _read_stream(answer: StreamedAnswer) -> tuple[dict[str, Any] | None, str | None]:
-    """Split a streamed answer into the metadata, which becomes status and headers, and the body, kept byte for byte."""
-    end = answer.find(_DELIMITER, 0, _METADATA_LIMIT)
-    if end < 0:
-        return None, "the streamed answer has no delimiter in its first 16 KB"
-    try:
-        metadata = json.loads(answer[:end])
-    except ValueError:
-        return None, "the streamed answer does not begin with metadata in JSON"
+def _streamed(metadata: dict[str, Any], first: bytes, stream: streams.Stream, whole: asyncio.Task[Any]) -> Any:
+    """Status, headers, and a body that is sent as it comes. One that breaks off is cut: its end is not sent."""
     multi = dict(metadata.get("multiValueHeaders") or {})
     if metadata.get("cookies"):
         multi["Set-Cookie"] = [*multi.get("Set-Cookie", []), *metadata["cookies"]]
-    return {
-        "statusCode": metadata.get("statusCode", 200),
-        "headers": _remap(metadata.get("headers") or {}),
-        "multiValueHeaders": _remap(multi),
-        "body": bytes(answer[end + len(_DELIMITER) :]),
-    }, None
+    # ministack's own shape for an answer: a list is as many lines.
+    headers = {"Content-Type": "application/json"}
+    for name, value in (*_remap(metadata.get("headers") or {}).items(), *_remap(multi).items()):
+        for same in [known for known in headers if known.lower() == name.lower()]:
+            del headers[same]
+        headers[name] = value
+
+    async def run(send: Send, _: Receive) -> None:
+        async def pass_on(piece: bytes, *, more: bool = True) -> None:
+            await send({"type": "http.response.body", "body": piece, "more_body": more})
+
+        try:
+            await pass_on(first)
+            async for piece in stream.body():
+                await pass_on(piece)
+        except streams.Broken:
+            return
+        finally:
+            # Whoever has read the end finds the function's logs complete.
+            await whole
+        await pass_on(b"", more=False)
+
+    return metadata.get("statusCode", 200), headers, responses.StreamingResponse(run)
 
 
 def _remap(headers: dict[str, Any]) -> dict[str, Any]:
@@ -182,6 +205,8 @@ def _complete_events() -> None:
         event = original(*args, **kwargs)
         request = _request.get()
         _request_id.set(event["requestContext"]["requestId"])
+        if stream := _stream.get():
+            streams.register(event["requestContext"]["requestId"], stream)
         lines: dict[str, list[str]] = {}
         for name, value in request.raw_headers:
             lines.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))

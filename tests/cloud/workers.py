@@ -1,20 +1,22 @@
 """What a Lambda execution environment gives a function, where ministack's own differs.
 
 - The environment variables are Lambda's, the function's own and two of this cloud's, not the host's.
-- A streamed answer stays bytes; ministack would decode it as UTF-8 text.
+- A streamed answer stays bytes, and goes on to API Gateway as it comes; ministack would read it whole, as UTF-8 text.
 - Everything that a function prints goes to a file as well, so that it can be read while the function runs and after its
   stack, with its log group, is gone.
 """
 
 import queue
 import re
-from email.message import Message
+from collections.abc import Iterator
 from http.client import parse_headers
 from pathlib import Path
 from typing import IO, Any
 
 from ministack.core.lambda_runtime import ProvidedWorker
 from ministack.services import lambda_svc
+
+from tests.cloud import streams
 
 # The names that ministack sets and that Lambda documents.
 _LAMBDA_VARIABLES = frozenset(
@@ -38,7 +40,7 @@ _RESPONSE = re.compile(r"/runtime/invocation/([^/]+)/response/?$")
 
 
 class StreamedAnswer(bytes):
-    """What a function streamed: metadata as JSON, eight NUL bytes, the body."""
+    """What a function streamed: metadata as JSON, eight NUL bytes, the body. Empty when it went on as it came."""
 
 
 def log_file(logs: Path, account: str, function: str) -> Path:
@@ -48,7 +50,7 @@ def log_file(logs: Path, account: str, function: str) -> Path:
 def install(logs: Path, origin: str) -> None:
     """Put the differences in place. `origin` is this cloud's own address."""
     _clean_environment(origin)
-    _keep_streamed_bytes()
+    _stream_answers()
     _copy_output(logs)
 
 
@@ -82,20 +84,18 @@ def _logging(config: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in variables.items() if value}
 
 
-def _keep_streamed_bytes() -> None:
+def _stream_answers() -> None:
+    _note_events()
     original = ProvidedWorker._build_handler_class
 
     def build_handler_class(worker: ProvidedWorker, generation: int, pending: queue.Queue) -> type:
         base = original(worker, generation, pending)
 
         class Handler(base):  # type: ignore[misc, valid-type]
-            def _read_chunks(self) -> tuple[bytes, Message]:
-                """A chunked body and its trailers, which ministack would take for the next request."""
-                chunks = []
+            def _chunks(self) -> Iterator[bytes]:
                 while size := int(self.rfile.readline().split(b";")[0], 16):
-                    chunks.append(self.rfile.read(size))
+                    yield self.rfile.read(size)
                     self.rfile.readline()
-                return b"".join(chunks), parse_headers(self.rfile)
 
             def do_POST(self) -> None:
                 response = _RESPONSE.search(self.path)
@@ -103,16 +103,41 @@ def _keep_streamed_bytes() -> None:
                 if response is None or mode.lower() != "streaming":
                     super().do_POST()
                     return
-                body, trailers = self._read_chunks()
-                error = trailers.get("Lambda-Runtime-Function-Error-Type")
-                # AWS cuts an answer that breaks off. Here none of it has gone on yet: it becomes an error.
-                kind, answer = ("error", {"errorType": error}) if error else ("response", StreamedAnswer(body))
+                kept, stream = [], streams.of_event(worker.event)
+                broken: str | None = "Runtime.ExitError"
+                try:
+                    for chunk in self._chunks():
+                        if stream:
+                            stream.put(chunk)
+                        else:
+                            kept.append(chunk)
+                    # The trailers, which ministack would take for the next request.
+                    broken = parse_headers(self.rfile).get("Lambda-Runtime-Function-Error-Type")
+                except ValueError:
+                    # The connection ended within the answer: so did the process.
+                    self.close_connection = True
+                if stream:
+                    stream.end(broken=broken is not None)
+                kind, answer = (
+                    ("error", {"errorType": broken}) if broken else ("response", StreamedAnswer(b"".join(kept)))
+                )
                 accepted = worker._record_result(generation, response[1], kind, answer)
                 self._respond(202 if accepted else 400)
 
         return Handler
 
     ProvidedWorker._build_handler_class = build_handler_class
+
+
+def _note_events() -> None:
+    """A worker has one event at a time: `event` is the one that it is answering."""
+    original = ProvidedWorker.invoke
+
+    def invoke(worker: ProvidedWorker, event: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        worker.event = event
+        return original(worker, event, *args, **kwargs)
+
+    ProvidedWorker.invoke = invoke
 
 
 def _copy_output(logs: Path) -> None:
