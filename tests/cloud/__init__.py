@@ -5,6 +5,9 @@ enforced policies. This package wraps it in one ASGI application and adds what i
 
     app.py            which part answers a request, and the record of every call
     runtime.py        SageMaker Runtime under IAM enforcement, in front of real model servers (models/)
+    event_stream.py   the frames of its streamed answers
+    async_inference.py
+                      what becomes of its asynchronous requests
     gateway.py        API Gateway: streamed Lambda answers, signature scope, callers of other accounts, tokens, keys
     authorization.py  IAM calls: the paths of what they touch, and IAM's own condition keys
     iam_calls.py      IAM calls that it lacks
@@ -13,6 +16,7 @@ enforced policies. This package wraps it in one ASGI application and adds what i
     custom_resources.py
                       CloudFormation when a custom resource fails
     workers.py        Lambda environments: clean variables, streamed bytes, logs in files
+    streams.py        a streamed answer on its way from Lambda to API Gateway
     control.py        what tests may ask and set; client.py is its Python face
     process.py        start, stop and status of the whole in the background
 

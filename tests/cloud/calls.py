@@ -39,14 +39,19 @@ class Call:
 
 @dataclass
 class Invocation:
-    """One request that the local SageMaker Runtime sent to a container."""
+    """One request that the local SageMaker Runtime accepted: for a container, or for its queue."""
 
     seq: int
+    operation: str
     account: str
     region: str
     endpoint: str
     variant: str
     caller: str
+    path: str
+    # As they came, names in lower case; but nothing of the signature.
+    received: dict[str, str]
+    # What the container is given of them.
     headers: dict[str, str]
     length: int
     sha256: str
@@ -84,23 +89,13 @@ class Record:
             self._calls.append(made)
         return made
 
-    def invocation(
-        self, account: str, region: str, endpoint: str, variant: str, caller: str, headers: dict[str, str], body: bytes
-    ) -> Invocation:
+    def invocation(self, **what: Any) -> Invocation:
+        """Everything but what follows from the body, which is one of the arguments."""
+        body: bytes = what.pop("body")
         kept = base64.b64encode(body).decode() if len(body) <= KEPT_BODY else None
+        digest = hashlib.sha256(body).hexdigest()
         with self._lock:
-            made = Invocation(
-                self._number(),
-                account,
-                region,
-                endpoint,
-                variant,
-                caller,
-                dict(headers),
-                len(body),
-                hashlib.sha256(body).hexdigest(),
-                kept,
-            )
+            made = Invocation(seq=self._number(), length=len(body), sha256=digest, body=kept, **what)
             self._invocations.append(made)
         return made
 

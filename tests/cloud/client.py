@@ -5,7 +5,7 @@ import re
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
@@ -66,10 +66,17 @@ class Cloud:
             return answer.read().decode("utf-8", "replace")
 
     def endpoints(self) -> list[Endpoint]:
-        return [
-            Endpoint(**{**e, "variants": tuple(e["variants"]), "components": tuple(e["components"])})
-            for e in self._get("endpoints")
-        ]
+        return [Endpoint.of(described) for described in self._get("endpoints")]
+
+    @contextmanager
+    def altered(self, name: str, **changes: Any) -> Iterator[None]:
+        """An endpoint that is set up otherwise while the block runs."""
+        normal = next(endpoint for endpoint in self.endpoints() if endpoint.name == name)
+        self.put_endpoint(replace(normal, **changes))
+        try:
+            yield
+        finally:
+            self.put_endpoint(normal)
 
     def put_endpoint(self, endpoint: Endpoint) -> None:
         request = urllib.request.Request(

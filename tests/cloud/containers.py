@@ -3,12 +3,18 @@
 import http.client
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-NAMES = ("iris", "echo")
+NAMES = ("iris", "echo", "words")
 # SageMaker gives a container 60 seconds.
 TIMEOUT_SECONDS = 60
+
+
+# The largest piece that is read at once.
+PIECE = 64 * 1024
 
 
 class NoAnswer(Exception):
@@ -17,9 +23,14 @@ class NoAnswer(Exception):
 
 @dataclass(frozen=True)
 class ContainerAnswer:
+    """Status and headers; the body still comes, from blocking reads."""
+
     status: int
     headers: http.client.HTTPMessage
-    body: bytes
+    pieces: Iterator[bytes]
+
+    def body(self) -> bytes:
+        return b"".join(self.pieces)
 
 
 class Containers:
@@ -36,7 +47,9 @@ class Containers:
             if not line:
                 raise RuntimeError(f"the container {name} ended before it was ready, see container-{name}.log")
             self._ports[name] = int(line)
-            status = _ask(self._ports[name], "GET", "/ping", {}, b"").status
+            ping = _ask(self._ports[name], "GET", "/ping", {}, b"")
+            ping.body()
+            status = ping.status
             if status != 200:
                 raise RuntimeError(f"the container {name} answers {status} to GET /ping")
 
@@ -71,8 +84,17 @@ def _ask(port: int, method: str, path: str, headers: dict[str, str], body: bytes
         connection.putheader("Content-Length", str(len(body)))
         connection.endheaders(body)
         response = connection.getresponse()
-        return ContainerAnswer(response.status, response.headers, response.read())
     except (OSError, http.client.HTTPException) as error:
-        raise NoAnswer(str(error)) from error
-    finally:
         connection.close()
+        raise NoAnswer(str(error)) from error
+    return ContainerAnswer(response.status, response.headers, _pieces(connection, response))
+
+
+def _pieces(connection: http.client.HTTPConnection, response: http.client.HTTPResponse) -> Iterator[bytes]:
+    """What the container sends, as it comes: no piece spans two of its chunks."""
+    with closing(connection):
+        try:
+            while piece := response.read1(PIECE):
+                yield piece
+        except (OSError, http.client.HTTPException) as error:
+            raise NoAnswer(str(error)) from error

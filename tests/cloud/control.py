@@ -33,10 +33,7 @@ class Control:
             case "GET", ["endpoints"]:
                 return _json([asdict(endpoint) for endpoint in self.endpoints.all()])
             case "PUT", ["endpoints"]:
-                described = json.loads(request.body)
-                described["variants"] = tuple(described["variants"])
-                described["components"] = tuple(described["components"])
-                self.endpoints.put(Endpoint(**described))
+                self.endpoints.put(Endpoint.of(json.loads(request.body)))
                 return _json({})
             case _:
                 return Response(404, b"no such control")

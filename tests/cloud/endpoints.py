@@ -1,11 +1,22 @@
 """Which endpoints exist: (account, region, name) → a container and how the endpoint is set up."""
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 PARENT = "111122223333"
 CHILD = "444455556666"
 REGION = "us-east-1"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """An error with which SageMaker itself answers, instead of asking the container or in the midst of its answer."""
+
+    code: str
+    # None: the error comes as a frame of the stream, after the container's parts.
+    status: int | None
+    members: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -14,11 +25,25 @@ class Endpoint:
     region: str
     name: str
     container: str
+    # Either list may be ("*",): there is whatever a request names.
     variants: tuple[str, ...] = ("AllTraffic",)
     components: tuple[str, ...] = ()
-    # The name of an error that SageMaker itself answers instead of asking the container, such as
-    # ModelNotReadyException; None: the endpoint is in service.
-    fault: str | None = None
+    # None: the endpoint is in service.
+    fault: Fault | None = None
+    # What SageMaker's successful answers have besides: headers, and members in the JSON of a 202.
+    headers: dict[str, str] = field(default_factory=dict)
+    members: dict[str, Any] = field(default_factory=dict)
+
+    @staticmethod
+    def has(name: str, names: tuple[str, ...]) -> bool:
+        return name in names or names == ("*",)
+
+    @classmethod
+    def of(cls, described: dict[str, Any]) -> "Endpoint":
+        """From JSON."""
+        fault = described["fault"] and Fault(**described["fault"])
+        lists = {name: tuple(described[name]) for name in ("variants", "components")}
+        return cls(**{**described, **lists, "fault": fault})
 
     @property
     def arn(self) -> str:
@@ -28,6 +53,7 @@ class Endpoint:
 DEFAULTS = (
     Endpoint(PARENT, REGION, "iris", "iris"),
     Endpoint(PARENT, REGION, "echo", "echo", variants=("AllTraffic", "Canary"), components=("adapter-a",)),
+    Endpoint(PARENT, REGION, "words", "words"),
     # Never granted by the demo: what calls to it must be refused.
     Endpoint(PARENT, REGION, "churn", "echo"),
 )

@@ -9,49 +9,73 @@ import asyncio
 import json
 import re
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 from ministack import app as ministack
 from ministack.core import iam_evaluator, responses
 
-from tests.cloud.calls import Record
+from tests.cloud import event_stream
+from tests.cloud.async_inference import Job, Jobs
+from tests.cloud.calls import Invocation, Record
 from tests.cloud.containers import ContainerAnswer, Containers, NoAnswer
 from tests.cloud.endpoints import Endpoint, Endpoints
-from tests.cloud.request import Request, Response
+from tests.cloud.request import Request, Response, StreamedResponse
 
 _ROUTE = re.compile(r"/endpoints/([^/]*)/([a-z-]+)")
 _NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
-# The developer guide's limit for real-time inference.
+# The developer guide's limit for real-time inference, and the model's for the body of an asynchronous call.
 MAX_BODY = 25 * 1024 * 1024
+MAX_ASYNC_BODY = 128_000
+# Not told to tests: what a caller proves with.
+_SIGNATURE = ("authorization", "x-amz-security-token")
 
-# Headers of the request that reach the container; everything else is dropped, as SageMaker does.
-TO_CONTAINER = (
+_CUSTOM_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
+_MODEL_ACCEPT, _MODEL_CONTENT_TYPE = "X-Amzn-SageMaker-Accept", "X-Amzn-SageMaker-Content-Type"
+
+
+def _as_they_are(*names: str) -> dict[str, str]:
+    return {name: name for name in names}
+
+
+_OF_BOTH = _as_they_are(
     "Content-Type",
-    "Accept",
-    "X-Amzn-SageMaker-Custom-Attributes",
-    "X-Amzn-SageMaker-Enable-Explanations",
+    _CUSTOM_ATTRIBUTES,
     "X-Amzn-SageMaker-Inference-Component",
     "X-Amzn-SageMaker-Inference-Id",
+    "X-Amzn-SageMaker-Prefix-Aware-Id",
     "X-Amzn-SageMaker-Session-Id",
     "X-Amzn-SageMaker-Target-Container-Hostname",
-    "X-Amzn-SageMaker-Target-Model",
     "X-Amzn-SageMaker-Target-Variant",
 )
-# Headers of the container's answer that reach the caller.
-FROM_CONTAINER = (
-    "Content-Type",
-    "X-Amzn-SageMaker-Custom-Attributes",
-    "X-Amzn-SageMaker-New-Session-Id",
-    "X-Amzn-SageMaker-Closed-Session-Id",
-)
-# What SageMaker answers by itself, by the name of the modelled error.
-SERVICE_FAULTS = {
-    "ModelNotReadyException": (429, "The model is not ready for inference requests."),
-    "InternalDependencyException": (530, "A dependency of the endpoint failed."),
-    "InternalFailure": (500, "The service had an internal failure."),
-    "ServiceUnavailable": (503, "The service is unavailable, try again."),
+# What the container is given, by the names that it knows, and what the operation calls it; everything else is dropped.
+TO_CONTAINER = {
+    "InvokeEndpoint": {
+        **_OF_BOTH,
+        **_as_they_are("Accept", "X-Amzn-SageMaker-Enable-Explanations", "X-Amzn-SageMaker-Target-Model"),
+    },
+    "InvokeEndpointWithResponseStream": {**_OF_BOTH, "Accept": _MODEL_ACCEPT},
+    "InvokeEndpointAsync": {
+        "Content-Type": _MODEL_CONTENT_TYPE,
+        "Accept": _MODEL_ACCEPT,
+        **_as_they_are(_CUSTOM_ATTRIBUTES, "X-Amzn-SageMaker-Inference-Id"),
+    },
 }
+# What the caller gets of the container's answer, and what the operation calls it.
+FROM_CONTAINER = {
+    "InvokeEndpoint": _as_they_are(
+        "Content-Type",
+        _CUSTOM_ATTRIBUTES,
+        "X-Amzn-SageMaker-New-Session-Id",
+        "X-Amzn-SageMaker-Closed-Session-Id",
+    ),
+    "InvokeEndpointWithResponseStream": {
+        "Content-Type": _MODEL_CONTENT_TYPE,
+        **_as_they_are(_CUSTOM_ATTRIBUTES),
+    },
+}
+
+Answer = Response | StreamedResponse
 
 
 class Refused(Exception):
@@ -67,13 +91,16 @@ class Runtime:
     endpoints: Endpoints
     containers: Containers
     record: Record
+    jobs: Jobs
 
-    async def answer(self, request: Request) -> Response | None:
+    async def answer(self, request: Request) -> Answer | None:
         """The answer to a SageMaker Runtime request; None for any other."""
         route = _ROUTE.fullmatch(request.path)
-        # InvokeEndpointWithResponseStream (invocations-response-stream) and InvokeEndpointAsync (async-invocations,
-        # 202) take their places in this table.
-        operations: dict[str, Callable[[Request, str], Awaitable[Response]]] = {"invocations": self._invoke_endpoint}
+        operations: dict[str, Callable[[Request, str], Awaitable[Answer]]] = {
+            "invocations": self._invoke_endpoint,
+            "invocations-response-stream": self._invoke_endpoint_with_response_stream,
+            "async-invocations": self._invoke_endpoint_async,
+        }
         operation = operations.get(route[2]) if route and request.method == "POST" else None
         if route is None or operation is None:
             return None
@@ -85,22 +112,72 @@ class Runtime:
     async def _invoke_endpoint(self, request: Request, name: str) -> Response:
         authorize(request, "sagemaker:InvokeEndpoint", name)
         endpoint = self._endpoint(request, name)
-        headers = request.headers
-        variant = headers.get("x-amzn-sagemaker-target-variant", endpoint.variants[0])
-        passed_on = {header: headers[header.lower()] for header in TO_CONTAINER if header.lower() in headers}
-        seen = self.record.invocation(
-            endpoint.account, endpoint.region, endpoint.name, variant, request.caller, passed_on, request.body
-        )
+        seen = self._note("InvokeEndpoint", request, endpoint)
+        answer = await self._ask(endpoint, seen, request.body)
         try:
-            answer = await asyncio.to_thread(self.containers.invoke, endpoint.container, passed_on, request.body)
+            body = await asyncio.to_thread(answer.body)
         except NoAnswer:
-            raise _model_error(
-                endpoint, 0, "Your invocation timed out while waiting for a response from container primary."
-            ) from None
-        seen.status = answer.status
-        if not 200 <= answer.status < 300:
-            raise _model_error(endpoint, answer.status, answer.body.decode("utf-8", "replace"))
-        return _answer(answer, variant)
+            raise _no_answer(endpoint) from None
+        return Response(200, body, _headers(endpoint, seen, answer))
+
+    async def _invoke_endpoint_with_response_stream(self, request: Request, name: str) -> StreamedResponse:
+        # The API's reference asks for the first, the service authorization reference for the second.
+        authorize(request, "sagemaker:InvokeEndpoint", name)
+        authorize(request, "sagemaker:InvokeEndpointWithResponseStream", name)
+        endpoint = self._endpoint(request, name)
+        seen = self._note("InvokeEndpointWithResponseStream", request, endpoint)
+        answer = await self._ask(endpoint, seen, request.body)
+        headers = (*_headers(endpoint, seen, answer), ("Content-Type", event_stream.CONTENT_TYPE))
+        return StreamedResponse(200, _frames(endpoint, answer), headers)
+
+    async def _invoke_endpoint_async(self, request: Request, name: str) -> Response:
+        authorize(request, "sagemaker:InvokeEndpointAsync", name)
+        endpoint = self._endpoint(request, name)
+        headers = request.headers
+        location = headers.get("x-amzn-sagemaker-inputlocation")
+        if len(request.body) > MAX_ASYNC_BODY or bool(location) == bool(request.body):
+            limit = f"Exactly one of InputLocation and Body (at most {MAX_ASYNC_BODY} bytes) must be given."
+            raise Refused(400, "ValidationError", Message=limit)
+        seen = self._note("InvokeEndpointAsync", request, endpoint)
+        job = Job.of(headers, endpoint, location or request.body, seen.headers)
+        self.jobs.put(job)
+        answered = {
+            "X-Amzn-SageMaker-OutputLocation": job.output,
+            "X-Amzn-SageMaker-FailureLocation": job.failure,
+            "Content-Type": "application/json",
+            "x-amzn-RequestId": str(uuid.uuid4()),
+            **endpoint.headers,
+        }
+        body = json.dumps({"InferenceId": job.inference_id, **endpoint.members}).encode()
+        return Response(202, body, tuple(answered.items()))
+
+    def _note(self, operation: str, request: Request, endpoint: Endpoint) -> Invocation:
+        sent = request.headers
+        names = TO_CONTAINER[operation].items()
+        return self.record.invocation(
+            operation=operation,
+            account=endpoint.account,
+            region=endpoint.region,
+            endpoint=endpoint.name,
+            variant=sent.get("x-amzn-sagemaker-target-variant", endpoint.variants[0]),
+            caller=request.caller,
+            path=request.path,
+            received={name: value for name, value in sent.items() if name not in _SIGNATURE},
+            headers={known: sent[name.lower()] for known, name in names if name.lower() in sent},
+            body=request.body,
+        )
+
+    async def _ask(self, endpoint: Endpoint, seen: Invocation, body: bytes) -> ContainerAnswer:
+        """The container's answer, which is a success."""
+        try:
+            answer = await asyncio.to_thread(self.containers.invoke, endpoint.container, seen.headers, body)
+            seen.status = answer.status
+            if 200 <= answer.status < 300:
+                return answer
+            said = await asyncio.to_thread(answer.body)
+        except NoAnswer:
+            raise _no_answer(endpoint) from None
+        raise _model_error(endpoint, answer.status, said.decode("utf-8", "replace"))
 
     def _endpoint(self, request: Request, name: str) -> Endpoint:
         account = responses.get_account_id()
@@ -118,15 +195,14 @@ class Runtime:
         endpoint = self.endpoints.find(account, request.region, name)
         if endpoint is None:
             raise Refused(400, "ValidationError", Message=f"Endpoint {name} of account {account} not found.")
-        if endpoint.fault:
-            status, message = SERVICE_FAULTS[endpoint.fault]
-            raise Refused(status, endpoint.fault, Message=message)
+        if endpoint.fault and endpoint.fault.status:
+            raise Refused(endpoint.fault.status, endpoint.fault.code, **endpoint.fault.members)
         headers = request.headers
         variant = headers.get("x-amzn-sagemaker-target-variant")
-        if variant is not None and variant not in endpoint.variants:
+        if variant is not None and not endpoint.has(variant, endpoint.variants):
             raise Refused(400, "ValidationError", Message=f"Variant {variant} not found for Endpoint {name}.")
         component = headers.get("x-amzn-sagemaker-inference-component")
-        if component is not None and component not in endpoint.components:
+        if component is not None and not endpoint.has(component, endpoint.components):
             raise Refused(
                 400, "ValidationError", Message=(f"Inference Component {component} of account {account} not found.")
             )
@@ -176,10 +252,29 @@ def _resources(name: str, component: str | None) -> list[str]:
     return list(dict.fromkeys(spelling for r in resources for spelling in (r, r.lower())))
 
 
-def _answer(answer: ContainerAnswer, variant: str) -> Response:
-    headers = [(name, answer.headers[name]) for name in FROM_CONTAINER if name in answer.headers]
-    headers += [("x-Amzn-Invoked-Production-Variant", variant), ("x-amzn-RequestId", str(uuid.uuid4()))]
-    return Response(200, answer.body, tuple(headers))
+def _headers(endpoint: Endpoint, seen: Invocation, answer: ContainerAnswer) -> tuple[tuple[str, str], ...]:
+    """The container's, SageMaker's own, and those that the endpoint was set up with."""
+    names = FROM_CONTAINER[seen.operation].items()
+    of_container = {name: answer.headers[known] for known, name in names if known in answer.headers}
+    own = {"x-Amzn-Invoked-Production-Variant": seen.variant, "x-amzn-RequestId": str(uuid.uuid4())}
+    return tuple({**of_container, **own, **endpoint.headers}.items())
+
+
+async def _frames(endpoint: Endpoint, answer: ContainerAnswer) -> AsyncIterator[bytes]:
+    """A frame for each piece of the container's answer, as it comes, and one for what ended it early."""
+    try:
+        while (piece := await asyncio.to_thread(next, answer.pieces, None)) is not None:
+            yield event_stream.payload_part(piece)
+    except NoAnswer:
+        members = {"Message": "The stream from the container broke off.", "ErrorCode": "StreamBroken"}
+        yield event_stream.exception("ModelStreamError", members)
+        return
+    if endpoint.fault:
+        yield event_stream.exception(endpoint.fault.code, endpoint.fault.members)
+
+
+def _no_answer(endpoint: Endpoint) -> Refused:
+    return _model_error(endpoint, 0, "Your invocation timed out while waiting for a response from container primary.")
 
 
 def _model_error(endpoint: Endpoint, status: int, message: str) -> Refused:

@@ -57,6 +57,7 @@ async def _serve(listener: socket.socket, origin: str, directory: Path, ready: i
 
     from tests.cloud import authorization, custom_resources, gateway, iam_calls, session_attributes, workers
     from tests.cloud.app import App
+    from tests.cloud.async_inference import Jobs
     from tests.cloud.calls import Record
     from tests.cloud.containers import Containers
     from tests.cloud.control import Control
@@ -71,7 +72,8 @@ async def _serve(listener: socket.socket, origin: str, directory: Path, ready: i
     session_attributes.install()
     custom_resources.install()
     containers, endpoints, record = Containers(directory), Endpoints(), Record()
-    app = App(record, Runtime(endpoints, containers, record), Control(record, endpoints, directory))
+    jobs = Jobs(origin, containers)
+    app = App(record, Runtime(endpoints, containers, record, jobs), Control(record, endpoints, directory))
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         async def noticing_startup(message: Message) -> None:
@@ -94,4 +96,5 @@ async def _serve(listener: socket.socket, origin: str, directory: Path, ready: i
         await hypercorn_serve(application, config, shutdown_trigger=stop.wait)  # type: ignore[arg-type]
     finally:
         lambda_runtime.reset()
+        jobs.stop()
         containers.stop()

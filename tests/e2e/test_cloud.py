@@ -120,6 +120,38 @@ def test_headers_that_sagemaker_does_not_know_do_not_reach_the_container(cloud: 
     assert invocation["headers"] == {"Content-Type": "text/plain"}
 
 
+def test_r12_a_stream_needs_both_actions(cloud: Cloud):
+    plain, stream = "sagemaker:InvokeEndpoint", "sagemaker:InvokeEndpointWithResponseStream"
+    for number, actions in enumerate(([plain], [stream], [plain, stream])):
+        statements = [people.allow(action, f"{ENDPOINTS}/echo") for action in actions]
+        runtime = people.user(cloud, PARENT, f"streamer-{number}", *statements).client("sagemaker-runtime")
+        if len(actions) == 2:
+            answer = runtime.invoke_endpoint_with_response_stream(EndpointName="echo", Body=b"x")
+            assert list(answer["Body"]) == [{"PayloadPart": {"Bytes": b"x"}}]
+            continue
+        with refused(403, "AccessDeniedException"):
+            runtime.invoke_endpoint_with_response_stream(EndpointName="echo", Body=b"x")
+
+
+def test_an_asynchronous_call_has_an_action_of_its_own(cloud: Cloud):
+    for name, action in (("caller", "sagemaker:InvokeEndpoint"), ("queuer", "sagemaker:InvokeEndpointAsync")):
+        runtime = people.user(cloud, PARENT, name, people.allow(action, f"{ENDPOINTS}/echo")).client(
+            "sagemaker-runtime"
+        )
+        if name == "queuer":
+            assert runtime.invoke_endpoint_async(EndpointName="echo", Body=b"x")["OutputLocation"]
+            continue
+        with refused(403, "AccessDeniedException"):
+            runtime.invoke_endpoint_async(EndpointName="echo", Body=b"x")
+
+
+def test_an_asynchronous_call_takes_exactly_one_input_of_limited_size(cloud: Cloud):
+    runtime = cloud.admin(PARENT).client("sagemaker-runtime")
+    for wrong in ({}, {"Body": b"x", "InputLocation": "s3://b/k"}, {"Body": b"x" * 128_001}):
+        with refused(400, "ValidationError"):
+            runtime.invoke_endpoint_async(EndpointName="echo", **wrong)
+
+
 def test_a_fence_by_path_and_boundary_holds(cloud: Cloud):
     boundary = f"arn:aws:iam::{ACCOUNT}:policy/Ceiling"
     admin = cloud.admin(ACCOUNT).client("iam")

@@ -2,29 +2,14 @@
 
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 
 import pytest
 
 from tests import deploy
-from tests.cloud.endpoints import CHILD, PARENT, REGION
-from tests.cloud.runtime import SERVICE_FAULTS
+from tests.cloud.endpoints import CHILD, PARENT, REGION, Fault
 from tests.e2e.world import OUTSIDE, World, refused
 
 LOGS = f"arn:aws:logs:{REGION}:{PARENT}:log-group:/aws/sagemaker/Endpoints"
-
-
-@contextmanager
-def broken(world: World, fault: str) -> Iterator[str]:
-    """An endpoint for which SageMaker itself answers with an error, while the block runs."""
-    normal = next(endpoint for endpoint in world.cloud.endpoints() if endpoint.name == "echo")
-    world.cloud.put_endpoint(replace(normal, fault=fault))
-    try:
-        yield normal.name
-    finally:
-        world.cloud.put_endpoint(normal)
 
 
 @pytest.mark.parametrize("status", [400, 404, 500, 503])
@@ -41,20 +26,10 @@ def test_r02_r04_a_failing_model_raises_the_typed_error_and_is_asked_once(world:
     assert len(seen.invocations) == 1
 
 
-@pytest.mark.parametrize("fault", SERVICE_FAULTS)
-def test_r02_each_modelled_error_of_the_service_raises_its_type(world: World, fault: str):
-    status, message = SERVICE_FAULTS[fault]
-    api = world.api
-    with broken(world, fault) as endpoint, pytest.raises(getattr(api.exceptions, fault)) as raised:
-        api.invoke_endpoint(EndpointName=endpoint, Body=b"x")
-    response = raised.value.response
-    assert response["ResponseMetadata"]["HTTPStatusCode"] == status
-    assert response["Message"] == message
-
-
 def test_a_model_that_is_not_ready_says_when_to_try_again(world: World):
-    with broken(world, "ModelNotReadyException") as endpoint, refused(429, "ModelNotReadyException") as error:
-        world.api.invoke_endpoint(EndpointName=endpoint, Body=b"x")
+    cold = Fault("ModelNotReadyException", 429, {"Message": "The model is not ready for inference requests."})
+    with world.cloud.altered("echo", fault=cold), refused(429, "ModelNotReadyException") as error:
+        world.api.invoke_endpoint(EndpointName="echo", Body=b"x")
     assert int(error.headers["retry-after"]) > 0
 
 

@@ -6,7 +6,7 @@ standard input closes: a model server never outlives the cloud that started it, 
 
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,10 +16,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 class Answer:
     """What a model answers to one invocation."""
 
-    body: bytes
+    # Or parts, each sent when it comes, as one chunk. Where they end in Cut, so does the connection.
+    body: bytes | Iterator[bytes]
     content_type: str = "application/octet-stream"
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
+
+
+class Cut(Exception):
+    """The model breaks its answer off."""
 
 
 Model = Callable[[bytes, Message], Answer]
@@ -51,13 +56,29 @@ def _handler(model: Model) -> type[BaseHTTPRequestHandler]:
             self._send(model(body, self.headers) if self.path == "/invocations" else refuse(404, "no such path"))
 
         def _send(self, answer: Answer) -> None:
+            parts = None if isinstance(answer.body, bytes) else answer.body
             self.send_response(answer.status)
-            self.send_header("Content-Length", str(len(answer.body)))
+            if parts is None:
+                self.send_header("Content-Length", str(len(answer.body)))
+            else:
+                self.send_header("Transfer-Encoding", "chunked")
             self.send_header("Content-Type", answer.content_type)
             for name, value in answer.headers.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(answer.body)
+            if parts is None:
+                self.wfile.write(answer.body)
+            else:
+                self._send_parts(parts)
+
+        def _send_parts(self, parts: Iterator[bytes]) -> None:
+            try:
+                for part in filter(None, parts):
+                    self.wfile.write(b"%x\r\n%b\r\n" % (len(part), part))
+            except Cut:
+                self.close_connection = True
+                return
+            self.wfile.write(b"0\r\n\r\n")
 
         def log_message(self, *_: object) -> None:
             """The cloud records each invocation itself."""
