@@ -44,12 +44,16 @@ class Counts:
     passed: int = 0
     failed: int = 0
     skipped: int = 0
+    # What the conformance tests came to, in their own words.
+    conformance: str = ""
 
     def add(self, line: str) -> None:
         if match := CARGO.match(line):
             self.passed += int(match["passed"])
             self.failed += int(match["failed"])
             self.skipped += int(match["skipped"])
+        elif line.startswith("conformance: "):
+            self.conformance = line.strip()
         elif re.match(r"^=+ .* in [\d.]+s", line):
             for number, kind in PYTEST.findall(line):
                 kind = "failed" if kind.startswith("error") else kind
@@ -94,6 +98,9 @@ def main() -> int:
         total.passed += result.counts.passed
         total.failed += result.counts.failed
         total.skipped += result.counts.skipped
+        total.conformance += result.counts.conformance
+    if total.conformance:
+        print(total.conformance)
     if only in (None, "rust", "e2e"):
         print(f"tests: {total}")
     return 0 if all(result.ok for result in results) else 1

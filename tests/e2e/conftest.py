@@ -1,6 +1,7 @@
 """The local cloud and both halves, once for all end-to-end tests."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,17 @@ def cloud() -> Iterator[Cloud]:
 @pytest.fixture(scope="session")
 def world(cloud: Cloud) -> World:
     cloud.put_endpoint(Endpoint(PARENT, REGION, "Echo-Capital", "echo"))
-    parent = deploy.deploy(cloud, PARENT, "parent", {"EndpointNames": GRANTED, "TrustedAccountIds": [CHILD]})
+    parent = deploy.deploy(
+        cloud,
+        PARENT,
+        "parent",
+        {
+            "EndpointNames": GRANTED,
+            "TrustedAccountIds": [CHILD],
+            "InferenceComponentNames": ["adapter-a"],
+            "AsyncInvocations": "true",
+        },
+    )
     tester = people.user(cloud, CHILD, "tester")
     nobody = people.user(cloud, CHILD, "nobody")
     child = deploy.deploy(
@@ -58,3 +69,16 @@ def _logs() -> list:
 
 def _printed_lengths() -> dict[str, int]:
     return {file.name: file.stat().st_size for file in _logs()}
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """What the conformance tests came to. Whatever did not pass is missing."""
+    reports = {
+        outcome: [r.nodeid for r in terminalreporter.stats.get(outcome, []) if "test_conformance.py::" in r.nodeid]
+        for outcome in ("passed", "failed", "error")
+    }
+    if any(reports.values()):
+        members = sum("_member[" in test for test in reports["passed"])
+        errors = sum("_error[" in test for test in reports["passed"])
+        missing = len({*reports["failed"], *reports["error"]})
+        terminalreporter.write_line(f"conformance: {members} members, {errors} errors, {missing} missing")

@@ -46,14 +46,15 @@ def test_the_role_trusts_only_the_child_and_only_with_the_external_id(world: Wor
     assert role["PermissionsBoundary"]["PermissionsBoundaryArn"] == world.parent.physical_id("Boundary")
 
 
-def test_the_policy_names_the_granted_endpoints_and_no_others(world: World):
+def test_the_policy_names_what_is_granted_and_nothing_else(world: World):
     iam = world.parent.admin.client("iam")
     arn = world.parent.outputs["PolicyArns"]
     version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
     document = iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
     resources = {resource for statement in document["Statement"] for resource in as_list(statement["Resource"])}
-    base = f"arn:aws:sagemaker:{world.cloud.region}:{PARENT}:endpoint/"
-    assert resources == {f"{base}{name}" for granted in GRANTED for name in (granted, granted.lower())}
+    base = f"arn:aws:sagemaker:{world.cloud.region}:{PARENT}"
+    endpoints = {f"{base}:endpoint/{name}" for granted in GRANTED for name in (granted, granted.lower())}
+    assert resources == endpoints | {f"{base}:inference-component/adapter-a"}
 
 
 def test_the_tester_is_in_the_group_which_may_assume_the_role_and_call_the_api_and_nothing_else(world: World):
