@@ -123,6 +123,13 @@ def _session(access_key: str, secret_key: str, session_token: str | None, region
     return boto3.Session(access_key, secret_key, session_token, region_name=region)
 
 
+def session_tags(call: dict[str, Any]) -> dict[str, str]:
+    """The session tags of a recorded AssumeRole, which the query protocol numbers."""
+    params = call["params"]
+    numbers = sorted({name.split(".")[2] for name in params if name.startswith("Tags.")})
+    return {params[f"Tags.member.{n}.Key"]: params[f"Tags.member.{n}.Value"] for n in numbers}
+
+
 def sign_for_api_gateway(request: Any, **_: Any) -> None:
     """API Gateway accepts only signatures for execute-api; a sagemaker-runtime client signs for sagemaker."""
     request.context["signing"] = {**request.context.get("signing", {}), "signing_name": "execute-api"}

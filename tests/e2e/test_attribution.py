@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import pytest
 
 from tests import deploy
-from tests.cloud.client import Seen
+from tests.cloud.client import Seen, session_tags
 from tests.cloud.endpoints import CHILD, PARENT
-from tests.e2e.world import World, refused, session_tags
+from tests.e2e.world import World, refused
 
 ATTRIBUTES = ("SourceIdentity", "Tags.", "TransitiveTagKeys")
 

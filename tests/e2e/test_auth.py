@@ -18,9 +18,9 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
 from tests import deploy, people
-from tests.cloud.client import Caller, Cloud
+from tests.cloud.client import Caller, Cloud, session_tags
 from tests.cloud.endpoints import PARENT, REGION, Endpoint
-from tests.e2e.world import World, session_tags
+from tests.e2e.world import World
 
 # An account with a parent's and a child's half of its own, whose authorization changes here.
 ACCOUNT = "616161616161"

@@ -87,13 +87,6 @@ def refused(status: int, code: str) -> Iterator[Refusal]:
     assert found == (status, code), refusal.message
 
 
-def session_tags(call: dict[str, Any]) -> dict[str, str]:
-    """The session tags of a recorded AssumeRole, which the query protocol numbers."""
-    params = call["params"]
-    numbers = {name.split(".")[2] for name in params if name.startswith("Tags.")}
-    return {params[f"Tags.member.{n}.Key"]: params[f"Tags.member.{n}.Value"] for n in numbers}
-
-
 def as_list(value: str | list[str]) -> list[str]:
     """A policy says one string or a list of them."""
     return [value] if isinstance(value, str) else value
