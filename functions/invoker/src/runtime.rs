@@ -18,6 +18,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TRAILER, TRANSFER_ENCODING};
 use http::{Method, Request};
 use http_body::Frame;
+use hyper_util::client::legacy::connect::HttpConnector;
 use lambda_runtime::tower::layer::layer_fn;
 use lambda_runtime::{BoxFuture, Diagnostic, Error, LambdaEvent, LambdaInvocation, Runtime, Service, service_fn};
 use lambda_runtime_api_client::{PooledClient, body, build_request};
@@ -40,7 +41,12 @@ const SEPARATOR: [u8; 8] = [0; 8];
 /// # Errors
 /// When the Runtime API cannot be asked for the next event.
 pub async fn run(invoker: Invoker) -> Result<(), Error> {
-    let serve = Serve { invoker: Arc::new(invoker), api: Arc::new(PooledClient::builder().build()) };
+    // Without this a small part of a streamed answer waits in the kernel until the
+    // other side acknowledges the one before: up to 40 ms (Nagle's algorithm).
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    let api = PooledClient::builder().with_connector(connector).build();
+    let serve = Serve { invoker: Arc::new(invoker), api: Arc::new(api) };
     // The innermost service is lambda_runtime's handler, which `serve` stands in for.
     let unused = service_fn(|_: LambdaEvent<IgnoredAny>| ready(Ok::<(), Diagnostic>(())));
     Runtime::new(unused).layer(layer_fn(move |_| serve.clone())).run().await
