@@ -94,7 +94,6 @@ impl Invoker {
                 drop(read);
                 // The event holds the body a second time.
                 drop(event);
-                let deadline = deadline.within(operation.longest());
                 self.invoke(settings, &caller, invocation, deadline, record).await
             }
         }
@@ -114,11 +113,13 @@ impl Invoker {
         let granted = granted.ok_or_else(|| Error::NotGranted(invocation.endpoint.clone()))?;
         let component = invocation.inference_component.as_ref();
         let policy = session::policy(granted.grant, operation, &granted.endpoint, component);
-        let credentials = self.credentials(&granted, caller, policy, deadline, record).await?;
+        // The head of the answer has to come by then; its body has all of the function's time.
+        let until_begun = deadline.within(operation.longest());
+        let credentials = self.credentials(&granted, caller, policy, until_begun, record).await?;
         let used = credentials.access_key_id().to_owned();
 
         let began = Instant::now();
-        let upstream = self.runtimes.invoke(&granted.grant.region, invocation, credentials, deadline).await;
+        let upstream = self.runtimes.invoke(&granted.grant.region, invocation, credentials, until_begun).await;
         record.invoke = Some(began.elapsed());
         let upstream = upstream.map_err(|not| match self.forgets(&not, &used, record) {
             true => Error::Stale(not),

@@ -30,6 +30,8 @@ enum End {
     Broken,
     /// After half a minute without a byte.
     Late,
+    /// Half a minute without a byte before each of so many more.
+    Slow(usize),
     Never,
     Trailers,
 }
@@ -52,6 +54,13 @@ impl Body for Pieces {
                 let pause = self.pause.get_or_insert_with(|| Box::pin(sleep(Duration::from_secs(30))));
                 ready!(pause.as_mut().poll(cx));
                 (self.end, self.left) = (End::Well, 1);
+                self.poll_frame(cx)
+            }
+            End::Slow(0) => Poll::Ready(None),
+            End::Slow(more) => {
+                let pause = self.pause.get_or_insert_with(|| Box::pin(sleep(Duration::from_secs(30))));
+                ready!(pause.as_mut().poll(cx));
+                (self.end, self.left, self.pause) = (End::Slow(more - 1), 1, None);
                 self.poll_frame(cx)
             }
             End::Trailers => {
@@ -122,6 +131,21 @@ async fn r13_a_slow_model_is_waited_for() {
     });
     let answer = ask(&invoker(&cloud), &event()).await;
     assert_eq!((answer.status, answer.body.as_slice()), (200, &b"at last"[..]));
+}
+
+/// The limit of each operation is for the beginning of its answer: a body that came
+/// with its head goes on until the function's own deadline, and no further.
+#[tokio::test(start_paused = true)]
+async fn r13_a_body_that_has_begun_may_take_longer_than_its_head() {
+    for (pauses, left, cut) in [(10, 900, None), (40, 900, Some(Cut::Deadline))] {
+        let (cloud, _) = model(1, End::Slow(pauses));
+        let began = tokio::time::Instant::now();
+        let answer = ask_within(&invoker(&cloud), &event(), Duration::from_secs(left)).await;
+        let pieces = 1 + pauses.min(left as usize / 30 - usize::from(cut.is_some()));
+        assert_eq!((answer.status, answer.cut, answer.body.len()), (200, cut, pieces * b"piece ".len()));
+        assert!(began.elapsed() > Duration::from_secs(290), "longer than the 90 s of its head");
+        assert!(began.elapsed() < Duration::from_secs(left));
+    }
 }
 
 #[tokio::test]
