@@ -27,8 +27,10 @@ use aws_sdk_sagemakerruntime::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sagemakerruntime::primitives::Blob;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::dyn_dispatch_hint;
+use aws_smithy_runtime_api::client::result::DispatchFailure;
 use aws_smithy_runtime_api::http::Response;
 use aws_smithy_types::body::SdkBody;
+use hyper_util::client::legacy::Error as HyperError;
 use sagemaker_external::arn::Region;
 use sagemaker_external::failure::{Failure, Kind};
 use serde_json::{Map, Value};
@@ -68,8 +70,10 @@ pub enum Why {
     /// The role or the session policy does not allow the call.
     Denied,
     Throttled,
-    /// SageMaker Runtime could not be reached.
+    /// SageMaker Runtime could not be reached: nothing of the request was sent.
     Unavailable,
+    /// The request may have been sent, and no whole answer came: the model may have run.
+    Broken,
     /// Our own deadline came first.
     Deadline,
     /// An answer that is not of this service, or no request at all.
@@ -216,11 +220,25 @@ where
     let why = match error {
         SdkError::ServiceError(service) => answered(service.err(), service.raw(), failure.kind),
         SdkError::TimeoutError(_) => Why::Deadline,
-        SdkError::DispatchFailure(_) => Why::Unavailable,
+        SdkError::DispatchFailure(failure) if was_never_connected(failure) => Why::Unavailable,
+        SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => Why::Broken,
         _ => Why::Fault,
     };
     let id = error.raw_response().and_then(|raw| raw.headers().get("x-amzn-requestid"));
     NotInvoked { why, code: failure.code, request_id: id.map(str::to_owned) }
+}
+
+/// Whether there was no connection (with TLS and its timeout) that could have carried
+/// anything of the request. The HTTP client says so; the SDK does not pass it on.
+fn was_never_connected(failure: &DispatchFailure) -> bool {
+    let mut cause = failure.as_connector_error().map(|error| error as &(dyn StdError + 'static));
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<HyperError>() {
+            return error.is_connect();
+        }
+        cause = error.source();
+    }
+    false
 }
 
 fn answered(error: &impl ProvideErrorMetadata, raw: &Response, kind: Kind) -> Why {
@@ -242,8 +260,9 @@ fn answered(error: &impl ProvideErrorMetadata, raw: &Response, kind: Kind) -> Wh
         _ if status == 401 || kind == Kind::Denied => Why::Denied,
         _ if kind == Kind::Throttled => Why::Throttled,
         Some(_) if status >= 400 => Why::Service { status, message, retry_after },
-        // A page of the front end, before SageMaker itself.
-        _ if (502..=504).contains(&status) => Why::Unavailable,
+        // A page of the front end, which had nobody to ask, or lost whom it asked.
+        _ if status == 503 => Why::Unavailable,
+        _ if [502, 504].contains(&status) => Why::Broken,
         _ => Why::Fault,
     }
 }

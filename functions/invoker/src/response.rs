@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{StatusCode, header};
 use lambda_runtime::{MetadataPrelude, StreamResponse};
+use sagemaker_external::name::EndpointName;
 use serde_json::{Map, Value, json};
 
 use crate::assume;
@@ -214,6 +215,8 @@ fn shape(error: &Error) -> Shape<'_> {
             endpoint::Why::Unavailable => {
                 Shape::new(503, "ServiceUnavailable", "SageMaker Runtime could not be reached, try again later")
             }
+            // A status that SDKs do not retry, as they would 500 and 502 to 504.
+            endpoint::Why::Broken => Shape::new(530, "InternalDependencyException", broken(*operation, name)),
             endpoint::Why::Deadline if *operation == Operation::InvokeEndpointAsync => late(format!(
                 "endpoint \"{name}\" gave no answer before this API's own deadline and may have queued the request: \
                  look for its output before you send it again"
@@ -236,6 +239,18 @@ fn shape(error: &Error) -> Shape<'_> {
         .retry_after(STALE_SECONDS),
         Error::Panicked => Shape::new(500, "InternalFailure", "this API failed, and its log says where"),
     }
+}
+
+/// The model may have run, so that only the client can say whether it may run again (R04).
+fn broken(operation: Operation, name: &EndpointName) -> String {
+    let (done, check) = match operation {
+        Operation::InvokeEndpointAsync => ("have queued the request", "look for its output"),
+        _ => ("have run", "see what it did"),
+    };
+    format!(
+        "the connection to endpoint \"{name}\" broke before the whole answer came: it may {done}, and this API tried \
+         nothing again; {check} before you call again"
+    )
 }
 
 /// Our own deadline (R13). SageMaker's model has no error for it; clients see the

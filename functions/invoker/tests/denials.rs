@@ -71,7 +71,7 @@ async fn r09_throttling_says_when_to_come_back() {
 async fn r09_an_sts_that_fails_or_cannot_be_reached_is_unavailable() {
     let (answer, asked) = sts_says(|| sts_error(500, "InternalFailure")).await;
     assert_eq!((answer.kind(), asked), ((503, Some("ServiceUnavailable")), 3));
-    let (answer, asked) = sts_says(|| Reply::Unreachable).await;
+    let (answer, asked) = sts_says(|| Reply::Broken).await;
     assert_eq!((answer.kind(), asked), ((503, Some("ServiceUnavailable")), 3));
 }
 

@@ -185,7 +185,7 @@ async fn s02_an_sts_in_trouble_is_never_a_healthy_grant() {
     let replies: [(&str, Make); 5] = [
         ("StsThrottled", || sts_error(400, "Throttling")),
         ("StsUnavailable", || sts_error(500, "InternalFailure")),
-        ("StsUnavailable", || Reply::Unreachable),
+        ("StsUnavailable", || Reply::Broken),
         ("StsUnavailable", || Reply::Silence),
         ("AssumeRoleFailed", || sts_error(400, "ExpiredTokenException")),
     ];
@@ -203,7 +203,7 @@ async fn s02_an_sts_in_trouble_is_never_a_healthy_grant() {
 /// The second try may be the one that fails to answer.
 #[tokio::test(start_paused = true)]
 async fn s02_without_an_answer_to_the_second_try_enforcement_is_unknown() {
-    let only_with = Cloud::new(|call| if call == 0 { credentials() } else { Reply::Unreachable }, |_| prediction());
+    let only_with = Cloud::new(|call| if call == 0 { credentials() } else { Reply::Broken }, |_| prediction());
     let found = examined(&only_with, &[]).await;
     assert_eq!((&found["Assumable"], &found["ExternalIdEnforced"]), (&json!(true), &Value::Null));
     assert_eq!(findings(&found), [("ExternalIdUnknown", "Unknown", "Child")]);

@@ -1,6 +1,11 @@
 //! SageMaker's own errors: status, type and members pass; what names an owner
 //! does not.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use aws_smithy_types::body::SdkBody;
+use bytes::Bytes;
 use invoker::operation::Operation;
 use serde_json::{Value, json};
 
@@ -178,14 +183,51 @@ async fn r02_an_answer_that_is_not_sagemakers_is_an_internal_failure() {
 }
 
 #[tokio::test]
-async fn r02_sagemaker_out_of_reach_is_unavailable() {
-    let answer = sagemaker_says(|| Reply::Unreachable).await;
-    assert_eq!(answer.kind(), (503, Some("ServiceUnavailable")));
-    // Or its front end has only a page to say so.
-    for status in [502, 503, 504] {
+async fn r02_a_page_of_the_front_end_says_whether_anybody_was_asked() {
+    for (status, kind) in [
+        (502, (530, Some("InternalDependencyException"))),
+        (503, (503, Some("ServiceUnavailable"))),
+        (504, (530, Some("InternalDependencyException"))),
+    ] {
         let page = move || answered(http::Response::builder().status(status), "<html>bad gateway</html>");
         let answer = sagemaker_says(page).await;
-        assert_eq!(answer.kind(), (503, Some("ServiceUnavailable")), "{status}");
+        assert_eq!(answer.kind(), kind, "{status}");
         assert!(!answer.message().contains("gateway"));
+    }
+}
+
+/// SDKs retry 500 and 502 to 504: what may have run is none of these.
+#[tokio::test]
+async fn r04_a_connection_that_broke_is_no_reason_to_retry() {
+    for (operation, done) in [
+        (Operation::InvokeEndpoint, "it may have run"),
+        (Operation::InvokeEndpointWithResponseStream, "it may have run"),
+        (Operation::InvokeEndpointAsync, "it may have queued the request"),
+    ] {
+        let broken_answer = || {
+            let body = SdkBody::from_body_1_x(Broken);
+            answered(http::Response::builder().status(400), body)
+        };
+        for answer in [of_operation(operation, || Reply::Broken).await, of_operation(operation, broken_answer).await] {
+            assert_eq!(answer.kind(), (530, Some("InternalDependencyException")));
+            assert!(answer.message().contains(done), "{}", answer.message());
+            assert!(answer.message().contains("tried nothing again"), "{}", answer.message());
+            assert_eq!(answer.header("retry-after"), None);
+        }
+    }
+}
+
+/// An answer that breaks off before its first byte.
+struct Broken;
+
+impl http_body::Body for Broken {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
+        Poll::Ready(Some(Err(std::io::ErrorKind::ConnectionReset.into())))
     }
 }

@@ -1,14 +1,14 @@
 //! The real program calls a model once or not at all, counted at the model (R04).
 
 use std::io::Write;
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::Credentials;
 use invoker::body::Body;
 use invoker::deadline::Deadline;
-use invoker::endpoint::Runtimes;
+use invoker::endpoint::{NotInvoked, Runtimes, Upstream, Why};
 use invoker::event::Event;
 use invoker::operation::Operation;
 use invoker::request::Invocation;
@@ -18,7 +18,7 @@ use sagemaker_external::aws;
 use serde_json::{Value, json};
 
 use crate::support::backend::{Backend, RESET_BEFORE_BODY, respond};
-use crate::support::sockets::Program;
+use crate::support::sockets::{Program, listen};
 use crate::support::{context, drained, event, event_of, with};
 
 /// A call with a body; of the newest models an asynchronous one has its input there.
@@ -42,7 +42,7 @@ const FAILURES: [(&str, Model, u16); 6] = [
     ("500", |stream| respond(stream, 500, "application/json", b"{\"__type\":\"InternalFailure\"}"), 500),
     ("throttled", |stream| respond(stream, 400, "application/json", b"{\"__type\":\"ThrottlingException\"}"), 429),
     ("cold", |stream| respond(stream, 429, "application/json", b"{\"__type\":\"ModelNotReadyException\"}"), 429),
-    ("reset before its answer", reset, 503),
+    ("reset before its answer", reset, 530),
     (
         "reset before its answer's body",
         |stream| stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n").is_ok() && reset(stream),
@@ -80,7 +80,7 @@ fn r04_a_reset_before_the_body_is_read_is_not_sent_again() {
         let event = event_with_body(operation);
         assert_eq!(program.ask(&event).prelude["statusCode"], 200);
         let posted = program.ask(&with(event, "X-Amzn-SageMaker-Custom-Attributes", RESET_BEFORE_BODY));
-        assert_eq!(posted.prelude["statusCode"], 503, "{operation:?}");
+        assert_eq!(posted.prelude["statusCode"], 530, "{operation:?}");
         assert_eq!(program.seen().1.len(), 2, "{operation:?}: the model was called again");
     }
 }
@@ -138,26 +138,54 @@ fn r04_a_connection_that_died_while_frozen_is_no_failure() {
 #[tokio::test]
 async fn r04_what_was_never_sent_is_sent_on_a_new_connection() {
     let backend = Backend::start(|_, stream| respond(stream, 200, "text/plain", b"well"));
-    let config = SdkConfig::builder()
-        .behavior_version(BehaviorVersion::v2026_01_12())
-        .endpoint_url(format!("http://{}", backend.address))
-        .http_client(aws::http_client())
-        .build();
-    let region: Region = "us-east-1".parse().unwrap();
-    let runtimes = Runtimes::new(&config, std::iter::once(&region));
-    let deadline = Deadline::of(&context(Duration::from_secs(60)));
+    let runtimes = runtimes(&format!("http://{}", backend.address));
     let mut asked = 0;
     for operation in Operation::ALL.into_iter().cycle().take(9) {
-        let json = event_of(operation).to_string();
-        let invocation = Invocation::read(operation, &Event::read(json.as_bytes()).unwrap());
-        let invocation = invocation.unwrap_or_else(|wrong| panic!("{wrong:?}"));
-        let credentials = Credentials::new("ASIA", "secret", None, None, "test");
-        let answer = runtimes.invoke(&region, invocation, credentials, deadline).await;
+        let answer = invoke(&runtimes, operation).await;
         let answer = answer.unwrap_or_else(|not| panic!("call {asked}: {}", not.code));
-        let body = Body::passing(answer.into_body(), Form::AsIs, deadline, "request");
+        let body = Body::passing(answer.into_body(), Form::AsIs, deadline(), "request");
         assert_eq!(drained(body).await, (b"well".to_vec(), None));
         asked += 1;
         assert_eq!((backend.seen().1.len(), backend.connections()), (asked, asked));
         backend.disconnect();
     }
+}
+
+/// A client may call again at once: nobody listens, or TLS does not come about.
+#[tokio::test]
+async fn r04_without_a_connection_nothing_was_sent() {
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let no_tls = listen(|stream| drop(stream.shutdown(Shutdown::Both)));
+    for url in [format!("http://{nobody}"), format!("https://{no_tls}")] {
+        let runtimes = runtimes(&url);
+        for operation in Operation::ALL {
+            let not = invoke(&runtimes, operation).await.expect_err("no answer");
+            assert!(matches!(not.why, Why::Unavailable), "{url} {operation:?}: {}", not.code);
+        }
+    }
+}
+
+fn runtimes(url: &str) -> Runtimes {
+    let config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .endpoint_url(url)
+        .http_client(aws::http_client())
+        .build();
+    Runtimes::new(&config, std::iter::once(&region()))
+}
+
+fn region() -> Region {
+    "us-east-1".parse().unwrap()
+}
+
+fn deadline() -> Deadline {
+    Deadline::of(&context(Duration::from_secs(60)))
+}
+
+async fn invoke(runtimes: &Runtimes, operation: Operation) -> Result<Upstream, NotInvoked> {
+    let json = event_of(operation).to_string();
+    let invocation = Invocation::read(operation, &Event::read(json.as_bytes()).unwrap());
+    let invocation = invocation.unwrap_or_else(|wrong| panic!("{wrong:?}"));
+    let credentials = Credentials::new("ASIA", "secret", None, None, "test");
+    runtimes.invoke(&region(), invocation, credentials, deadline()).await
 }

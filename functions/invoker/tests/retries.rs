@@ -19,7 +19,7 @@ async fn r04_the_model_is_called_once_whatever_it_answers() {
         ("throttled", || sagemaker_error(400, "ThrottlingException", &message("x"))),
         ("skewed", || sagemaker_error(403, "RequestTimeTooSkewed", &message("x"))),
         ("bad gateway", || answered(http::Response::builder().status(502), SdkBody::empty())),
-        ("unreachable", || Reply::Unreachable),
+        ("broken", || Reply::Broken),
         ("silent", || Reply::Silence),
     ];
     for operation in Operation::ALL {

@@ -21,8 +21,8 @@ pub(crate) enum Reply {
     Late(Duration, Box<http::Response<SdkBody>>),
     /// The request was sent and no answer ever comes.
     Silence,
-    /// No connection could be made, or it broke.
-    Unreachable,
+    /// The connection breaks before an answer comes.
+    Broken,
     /// Our own code fails.
     Panic,
 }
@@ -139,7 +139,7 @@ impl HttpConnector for Cloud {
                 Ok(HttpResponse::try_from(*response).unwrap())
             }),
             Reply::Silence => HttpConnectorFuture::new(std::future::pending()),
-            Reply::Unreachable => {
+            Reply::Broken => {
                 let error = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
                 HttpConnectorFuture::ready(Err(ConnectorError::io(error.into())))
             }
