@@ -33,7 +33,8 @@ const BACKOFF: Duration = Duration::from_secs(1);
 #[derive(Clone, Copy)]
 pub struct Ask<'a> {
     pub role: &'a RoleArn,
-    /// Absent only where the doctor sees whether the parent insists on it (S02).
+    /// Absent, or another one, only where the doctor sees whether the parent insists on
+    /// it (S02).
     pub external_id: Option<&'a ExternalId>,
     pub session: &'a SessionName,
     pub attribution: Option<&'a Attribution>,
@@ -67,11 +68,21 @@ pub enum Why {
 pub struct Sts(Client);
 
 impl Sts {
-    /// One client for all requests, at the function's own region's endpoint.
+    /// One client for all invocations, at the function's own region's endpoint.
     pub fn new(config: &SdkConfig) -> Self {
         let retries = RetryConfig::adaptive().with_max_attempts(ATTEMPTS).with_max_backoff(BACKOFF);
+        Self::with(config, retries, "sts")
+    }
+
+    /// The doctor's, which asks once: whoever examines endpoints neither uses up nor
+    /// slows down the calls of invocations.
+    pub fn of_doctor(config: &SdkConfig) -> Self {
+        Self::with(config, RetryConfig::disabled(), "doctor")
+    }
+
+    fn with(config: &SdkConfig, retries: RetryConfig, partition: &'static str) -> Self {
         // The default partition's rate limiter belongs to the whole process.
-        let partition = RetryPartition::custom("sts").build();
+        let partition = RetryPartition::custom(partition).build();
         let config = Builder::from(config).retry_config(retries).retry_partition(partition);
         Self(Client::from_conf(config.build()))
     }

@@ -2,17 +2,18 @@
 //! whether the parent insists on the ExternalId (S02), and what to do about what is
 //! not as it should be. The endpoint itself is not invoked.
 //!
-//! The role is assumed twice at a time, with the grant's ExternalId and without;
-//! nothing else differs, so that a refusal of the second can only mean the
-//! ExternalId. Where the first is refused and carries a source identity and tags,
-//! both are tried again without these. The credentials are dropped at once.
+//! The role is assumed three times at a time: with the grant's ExternalId, without
+//! one and with another one; nothing else differs, so that a refusal of the latter
+//! can only mean the ExternalId. Where the first is refused and carries a source
+//! identity and tags, all are tried again without these. The credentials are dropped
+//! at once.
 //!
 //! No ARN, no account and no ExternalId is in a report.
 
 use std::time::Duration;
 
 use sagemaker_external::arn::Region;
-use sagemaker_external::name::EndpointName;
+use sagemaker_external::name::{EndpointName, ExternalId};
 use serde_json::json;
 
 use crate::assume::{Ask, Sts, Why};
@@ -22,36 +23,56 @@ use crate::finding::{Finding, Side};
 /// What assuming the role came to.
 pub type Outcome = Result<(), Why>;
 
-/// One try with the ExternalId and one without.
+/// One try each with the ExternalId, without any, and with another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pair {
+pub struct Tries {
     pub with: Outcome,
     pub without: Outcome,
+    pub other: Outcome,
+}
+
+impl Tries {
+    fn is_enforced(self) -> Option<bool> {
+        match self {
+            Self { without: Ok(()), .. } | Self { other: Ok(()), .. } => Some(false),
+            Self { with: Ok(()), without: Err(Why::Denied), other: Err(Why::Denied) } => Some(true),
+            // Only what works with the ExternalId can show anything without it.
+            _ => None,
+        }
+    }
 }
 
 /// Everything that was tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Probes {
     /// As invocations ask, source identity and tags included if these are on.
-    pub asked: Pair,
+    pub asked: Tries,
     /// The same without source identity and tags; only if these are on and refused.
-    pub plain: Option<Pair>,
+    pub plain: Option<Tries>,
 }
 
-/// Tries to assume the role as `ask` says.
-pub async fn probe(sts: &Sts, ask: Ask<'_>, deadline: Deadline) -> Probes {
-    let asked = pair(sts, ask, deadline).await;
+/// Tries to assume the role as `ask` says. `other` is an ExternalId that no parent
+/// can mean; without it, it stays unknown whether any is accepted.
+pub async fn probe(sts: &Sts, ask: Ask<'_>, other: Option<&ExternalId>, deadline: Deadline) -> Probes {
+    let asked = tries(sts, ask, other, deadline).await;
     let plain = match (asked.with, ask.attribution) {
-        (Err(Why::Denied), Some(_)) => Some(pair(sts, Ask { attribution: None, ..ask }, deadline).await),
+        (Err(Why::Denied), Some(_)) => Some(tries(sts, Ask { attribution: None, ..ask }, other, deadline).await),
         _ => None,
     };
     Probes { asked, plain }
 }
 
-async fn pair(sts: &Sts, ask: Ask<'_>, deadline: Deadline) -> Pair {
-    let outcome = async |ask| sts.assume(ask, deadline).await.map(drop).map_err(|not| not.why);
-    let (with, without) = tokio::join!(outcome(ask), outcome(Ask { external_id: None, ..ask }));
-    Pair { with, without }
+async fn tries(sts: &Sts, ask: Ask<'_>, other: Option<&ExternalId>, deadline: Deadline) -> Tries {
+    let outcome =
+        async |external_id| sts.assume(Ask { external_id, ..ask }, deadline).await.map(drop).map_err(|not| not.why);
+    let with_other = async {
+        match other {
+            Some(_) => outcome(other).await,
+            None => Err(Why::Fault),
+        }
+    };
+    let (with, without, other) = tokio::join!(outcome(ask.external_id), outcome(None), with_other);
+    Tries { with, without, other }
 }
 
 /// What was found out about one endpoint.
@@ -117,13 +138,11 @@ pub fn diagnose(probes: Probes, is_attributed: bool) -> Diagnosis {
         (true, Err(Why::Denied), Some(Ok(()))) => Attributed::Refused,
         (true, ..) => Attributed::Unknown,
     };
-    // Only what works with the ExternalId can show anything without it.
-    let telling = plain.unwrap_or(asked);
-    let external_id_enforced = match (telling.with, telling.without, asked.without) {
-        (_, Ok(()), _) | (_, _, Ok(())) => Some(false),
-        (Ok(()), Err(Why::Denied), _) => Some(true),
-        _ => None,
+    let external_id_enforced = match asked.is_enforced() {
+        Some(false) => Some(false),
+        enforced => plain.map_or(enforced, Tries::is_enforced),
     };
+    let needs_none = [Some(asked), plain].into_iter().flatten().any(|tries| tries.without == Ok(()));
 
     let both = |finding: fn(Side) -> Finding| vec![finding(Side::Parent), finding(Side::Child)];
     let mut findings = match asked.with {
@@ -138,7 +157,8 @@ pub fn diagnose(probes: Probes, is_attributed: bool) -> Diagnosis {
     };
     match external_id_enforced {
         Some(true) => {}
-        Some(false) => findings.push(Finding::ExternalIdNotEnforced),
+        Some(false) if needs_none => findings.push(Finding::ExternalIdNotEnforced),
+        Some(false) => findings.push(Finding::AnyExternalIdAccepted),
         None => findings.push(Finding::ExternalIdUnknown),
     }
     Diagnosis { assumable, external_id_enforced, attribution, findings }
@@ -157,38 +177,45 @@ mod tests {
         Err(Why::Deadline),
         Err(Why::Fault),
     ];
+    const SOUND: Tries = Tries { with: Ok(()), without: Err(Why::Denied), other: Err(Why::Denied) };
 
-    fn pairs() -> impl Iterator<Item = Pair> {
-        OUTCOMES.into_iter().flat_map(|with| OUTCOMES.into_iter().map(move |without| Pair { with, without }))
+    fn each() -> impl Iterator<Item = Tries> {
+        OUTCOMES.into_iter().flat_map(|with| {
+            let both = move |without| OUTCOMES.into_iter().map(move |other| Tries { with, without, other });
+            OUTCOMES.into_iter().flat_map(both)
+        })
     }
 
     /// Everything that `probe` can come to.
     fn all() -> impl Iterator<Item = (Probes, bool)> {
-        pairs().flat_map(|asked| {
+        each().flat_map(|asked| {
             let tried_again = asked.with == Err(Why::Denied);
             let off = std::iter::once((Probes { asked, plain: None }, false));
             let on = (!tried_again).then_some((Probes { asked, plain: None }, true));
             let again =
-                pairs().filter(move |_| tried_again).map(move |plain| (Probes { asked, plain: Some(plain) }, true));
+                each().filter(move |_| tried_again).map(move |plain| (Probes { asked, plain: Some(plain) }, true));
             off.chain(on).chain(again)
         })
     }
 
     /// S02: nothing is called healthy that was not seen to be.
     #[test]
-    fn s02_no_finding_means_assumable_and_refused_without_the_external_id() {
+    fn s02_no_finding_means_assumable_and_refused_without_that_external_id() {
         let mut healthy = 0;
         for (probes, on) in all() {
             let Diagnosis { assumable, external_id_enforced, attribution, findings } = diagnose(probes, on);
-            let sound = Pair { with: Ok(()), without: Err(Why::Denied) };
-            assert_eq!(findings.is_empty(), probes.asked == sound, "{probes:?}");
+            assert_eq!(findings.is_empty(), probes.asked == SOUND, "{probes:?}");
             assert_eq!(assumable == Some(true), probes.asked.with == Ok(()), "{probes:?}");
             if external_id_enforced == Some(true) {
                 let telling = probes.plain.unwrap_or(probes.asked);
-                assert_eq!(telling, sound, "{probes:?}");
+                assert_eq!(telling, SOUND, "{probes:?}");
             }
-            let passed = [Some(probes.asked), probes.plain].into_iter().flatten().any(|pair| pair.without == Ok(()));
-            assert_eq!(external_id_enforced == Some(false), passed, "{probes:?}");
+            let tried = || [Some(probes.asked), probes.plain].into_iter().flatten();
+            let needs_none = tried().any(|tries| tries.without == Ok(()));
+            let takes_any = tried().any(|tries| tries.other == Ok(()));
+            assert_eq!(external_id_enforced == Some(false), needs_none || takes_any, "{probes:?}");
+            assert_eq!(findings.contains(&Finding::ExternalIdNotEnforced), needs_none, "{probes:?}");
+            assert_eq!(findings.contains(&Finding::AnyExternalIdAccepted), takes_any && !needs_none, "{probes:?}");
             assert_eq!(attribution == Attributed::Off, !on);
             healthy += usize::from(findings.is_empty());
         }
@@ -197,9 +224,8 @@ mod tests {
 
     #[test]
     fn attribution_is_blamed_only_when_it_works_without() {
-        let denied = Pair { with: Err(Why::Denied), without: Err(Why::Denied) };
-        let sound = Pair { with: Ok(()), without: Err(Why::Denied) };
-        let found = diagnose(Probes { asked: denied, plain: Some(sound) }, true);
+        let denied = Tries { with: Err(Why::Denied), ..SOUND };
+        let found = diagnose(Probes { asked: denied, plain: Some(SOUND) }, true);
         assert_eq!(
             found,
             Diagnosis {
@@ -228,7 +254,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(seen.len(), 11, "{seen:?}");
+        assert_eq!(seen.len(), 12, "{seen:?}");
         let mut texts = std::collections::BTreeSet::new();
         for finding in seen {
             let json = finding.to_json();

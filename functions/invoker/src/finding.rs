@@ -9,6 +9,8 @@ pub enum Finding {
     AssumeRoleDenied(Side),
     CallerAttributionDenied(Side),
     ExternalIdNotEnforced,
+    /// The same code: one is asked for, and its value does not matter.
+    AnyExternalIdAccepted,
     ExternalIdUnknown,
     RegionDisabled,
     StsThrottled,
@@ -80,6 +82,15 @@ impl Finding {
                  can be tricked into using the grant (the confused deputy)",
                 "add the condition StringEquals on sts:ExternalId to the role's trust policy; the console's plain \
                  choice \"Another AWS account\" writes none",
+                Parent,
+            ),
+            Self::AnyExternalIdAccepted => (
+                "ExternalIdNotEnforced",
+                "Risk",
+                "the grant's role can be assumed with any ExternalId: who makes one up can use the grant as well as who \
+                 was given it (the confused deputy)",
+                "let the role's trust policy compare sts:ExternalId by StringEquals with the ExternalId of the grant \
+                 alone: Null, StringLike with a wildcard and every negated comparison let others pass",
                 Parent,
             ),
             Self::ExternalIdUnknown => (

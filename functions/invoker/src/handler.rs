@@ -37,6 +37,7 @@ const NO_EVENT: &str = "the event must be one of an API Gateway REST API's proxy
 pub struct Invoker {
     settings: Result<Settings, Wrong>,
     sts: Sts,
+    sts_of_doctor: Sts,
     runtimes: Runtimes,
     /// Absent when every request assumes the role.
     reuse: Option<Reuse>,
@@ -55,6 +56,7 @@ impl Invoker {
         let reuse = settings.as_ref().ok().and_then(|settings| settings.reuse);
         Self {
             sts: Sts::new(config),
+            sts_of_doctor: Sts::of_doctor(config),
             runtimes: Runtimes::new(config, regions),
             reuse: reuse.map(|time| Reuse::new(time, move || clock.now())),
             settings,
@@ -193,8 +195,8 @@ impl Invoker {
         is_unknown && record.reused == Some(true)
     }
 
-    /// Tries the grant's role as invocations would, keeps nothing of it, and says what
-    /// is right and wrong with it.
+    /// Tries the grant's role as invocations would, if not for as long, keeps nothing of
+    /// it, and says what is right and wrong with it.
     async fn examine_endpoint(
         &self,
         settings: &Settings,
@@ -210,21 +212,23 @@ impl Invoker {
         record.session = Some(name.clone());
         let attribution = is_attributed.then(|| Attribution::of(caller, &record.request_id));
         let policy = session::policy(grant, Operation::InvokeEndpoint, &endpoint, None);
-        let session = self.session_duration();
         let ask = Ask {
             role: &grant.role,
             external_id: Some(&grant.external_id),
             session: &name,
             attribution: attribution.as_ref(),
             policy: &policy,
-            duration: session,
+            duration: SHORTEST,
         };
+        // One that nobody can have allowed: Lambda made it just now.
+        let other = record.request_id.parse().ok();
 
         let began = Instant::now();
-        let probes = doctor::probe(&self.sts, ask, deadline).await;
+        let probes = doctor::probe(&self.sts_of_doctor, ask, other.as_ref(), deadline).await;
         record.assume = Some(began.elapsed());
+        let (region, session) = (grant.region.clone(), self.session_duration());
         let diagnosis = doctor::diagnose(probes, attribution.is_some());
-        Ok(response::doctored(&Report { endpoint, region: grant.region.clone(), session, diagnosis }, record))
+        Ok(response::doctored(&Report { endpoint, region, session, diagnosis }, record))
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::support::cloud::{Call, Cloud, Reply, credentials, prediction, sts_error};
 use crate::support::{EXTERNAL_ID, PARENT, REQUEST_ID, Read, ask, ask_within, event, grants, invoker, invoker_set};
@@ -29,7 +30,9 @@ enum Trust {
     NoAttribution,
     /// The console's plain choice: no condition.
     Open,
-    /// The same, and no attribution either.
+    /// A condition that there is an ExternalId, whichever.
+    AnyId,
+    /// The same as no condition, and no attribution either.
     OpenWithoutAttribution,
     Nobody,
 }
@@ -42,6 +45,7 @@ impl Trust {
             Self::Sound => has_id,
             Self::NoAttribution => has_id && !is_attributed,
             Self::Open => true,
+            Self::AnyId => call.parameter("ExternalId").is_some(),
             Self::OpenWithoutAttribution => !is_attributed,
             Self::Nobody => false,
         }
@@ -100,7 +104,7 @@ fn findings(report: &Value) -> Vec<(&str, &str, &str)> {
         .collect()
 }
 
-/// S02: tried with the ExternalId and without, and nothing else differs.
+/// S02: tried with the ExternalId, without, and with another, and nothing else differs.
 #[tokio::test]
 async fn s02_a_sound_grant_is_tried_with_and_without_its_external_id() {
     let cloud = trusting(Trust::Sound);
@@ -115,11 +119,12 @@ async fn s02_a_sound_grant_is_tried_with_and_without_its_external_id() {
         })
     );
     let calls = cloud.to_sts();
-    assert_eq!(calls.len(), 2);
     let ids: Vec<_> = calls.iter().map(|call| call.parameter("ExternalId")).collect();
-    assert!(ids.contains(&None) && ids.contains(&Some(EXTERNAL_ID.to_owned())));
-    for name in ["RoleArn", "RoleSessionName", "Policy", "DurationSeconds"] {
-        assert_eq!(calls[0].parameter(name), calls[1].parameter(name), "{name}");
+    assert_eq!(ids, [Some(EXTERNAL_ID.to_owned()), None, Some(REQUEST_ID.to_owned())], "the other is of this request");
+    for call in &calls {
+        for name in ["RoleArn", "RoleSessionName", "Policy", "DurationSeconds"] {
+            assert_eq!(calls[0].parameter(name), call.parameter(name), "{name}");
+        }
     }
     let policy: Value = serde_json::from_str(&calls[0].parameter("Policy").unwrap()).unwrap();
     assert_eq!(policy["Statement"][0]["Resource"], json!(["arn:aws:sagemaker:us-east-1:111122223333:endpoint/iris"]));
@@ -131,6 +136,17 @@ async fn s02_a_trust_without_the_condition_is_a_finding_for_the_parent() {
     let found = examined(&trusting(Trust::Open), &[]).await;
     assert_eq!((&found["Assumable"], &found["ExternalIdEnforced"]), (&json!(true), &json!(false)));
     assert_eq!(findings(&found), [("ExternalIdNotEnforced", "Risk", "Parent")]);
+}
+
+/// A trust may ask for an ExternalId and take any: as good as none.
+#[tokio::test]
+async fn s02_a_trust_that_takes_any_external_id_is_a_finding_for_the_parent() {
+    for settings in [&[][..], ON] {
+        let found = examined(&trusting(Trust::AnyId), settings).await;
+        assert_eq!((&found["Assumable"], &found["ExternalIdEnforced"]), (&json!(true), &json!(false)));
+        assert_eq!(findings(&found), [("ExternalIdNotEnforced", "Risk", "Parent")]);
+        assert!(found["Findings"][0]["Message"].as_str().unwrap().contains("any ExternalId"), "{found}");
+    }
 }
 
 #[tokio::test]
@@ -147,7 +163,7 @@ async fn a_role_that_nobody_may_assume_is_a_finding_for_both_sides() {
                 ("ExternalIdUnknown", "Unknown", "Child")
             ]
         );
-        assert_eq!(cloud.counts().0, if settings.is_empty() { 2 } else { 4 });
+        assert_eq!(cloud.counts().0, if settings.is_empty() { 3 } else { 6 });
     }
 }
 
@@ -157,7 +173,7 @@ async fn attribution_that_the_parent_takes_is_tried_as_invocations_ask_it() {
     let found = examined(&cloud, ON).await;
     assert_eq!((&found["CallerAttribution"], findings(&found)), (&json!("Accepted"), vec![]));
     let calls = cloud.to_sts();
-    assert_eq!(calls.len(), 2);
+    assert_eq!(calls.len(), 3);
     assert!(calls.iter().all(|call| call.parameter("SourceIdentity").as_deref() == Some("alice")));
     assert!(calls.iter().all(|call| call.parameter("Tags.member.1.Key").is_some()));
 }
@@ -174,7 +190,7 @@ async fn attribution_that_the_parent_refuses_is_told_from_a_refused_role() {
         assert_eq!(findings(&found).len(), if enforced { 2 } else { 3 });
         let remedies = found["Findings"].to_string();
         assert!(remedies.contains("sts:SetSourceIdentity") && remedies.contains("sts:TagSession"));
-        assert_eq!(cloud.counts().0, 4);
+        assert_eq!(cloud.counts().0, 6);
     }
 }
 
@@ -190,7 +206,9 @@ async fn s02_an_sts_in_trouble_is_never_a_healthy_grant() {
         ("AssumeRoleFailed", || sts_error(400, "ExpiredTokenException")),
     ];
     for (code, reply) in replies {
-        let found = examined(&Cloud::new(move |_| reply(), |_| prediction()), ON).await;
+        let cloud = Cloud::new(move |_| reply(), |_| prediction());
+        let found = examined(&cloud, ON).await;
+        assert_eq!(cloud.counts().0, 3, "{code}: no probe is made twice");
         assert_eq!((&found["Assumable"], &found["ExternalIdEnforced"]), (&Value::Null, &Value::Null), "{code}");
         assert_eq!(found["CallerAttribution"], "Unknown");
         assert_eq!(findings(&found), [(code, "Unknown", "Child"), ("ExternalIdUnknown", "Unknown", "Child")]);
@@ -200,19 +218,42 @@ async fn s02_an_sts_in_trouble_is_never_a_healthy_grant() {
     assert_eq!(findings(&found)[0], ("RegionDisabled", "Error", "Parent"));
 }
 
-/// The second try may be the one that fails to answer.
+/// The second try may be the one that fails to answer, or the third.
+#[tokio::test]
+async fn s02_without_an_answer_to_each_try_enforcement_is_unknown() {
+    for silent in [1, 2] {
+        let reply = move |call| match call {
+            0 => credentials(),
+            _ if call == silent => Reply::Broken,
+            _ => sts_error(403, "AccessDenied"),
+        };
+        let found = examined(&Cloud::new(reply, |_| prediction()), &[]).await;
+        assert_eq!((&found["Assumable"], &found["ExternalIdEnforced"]), (&json!(true), &Value::Null));
+        assert_eq!(findings(&found), [("ExternalIdUnknown", "Unknown", "Child")]);
+    }
+}
+
+/// The doctor's own client: what STS throttles of its calls holds no invocation back.
 #[tokio::test(start_paused = true)]
-async fn s02_without_an_answer_to_the_second_try_enforcement_is_unknown() {
-    let only_with = Cloud::new(|call| if call == 0 { credentials() } else { Reply::Broken }, |_| prediction());
-    let found = examined(&only_with, &[]).await;
-    assert_eq!((&found["Assumable"], &found["ExternalIdEnforced"]), (&json!(true), &Value::Null));
-    assert_eq!(findings(&found), [("ExternalIdUnknown", "Unknown", "Child")]);
+async fn r09_throttled_probes_do_not_pace_invocations() {
+    let cloud =
+        Cloud::new(|call| if call < 30 { sts_error(400, "Throttling") } else { credentials() }, |_| prediction());
+    let invoker = invoker(&cloud);
+    let began = Instant::now();
+    for _ in 0..10 {
+        assert_eq!(findings(&report(&ask(&invoker, &examine("iris")).await))[0].0, "StsThrottled");
+    }
+    assert_eq!(cloud.counts().0, 30, "each probe is one call");
+    for _ in 0..20 {
+        assert_eq!(ask(&invoker, &event()).await.status, 200);
+    }
+    assert_eq!((cloud.counts(), began.elapsed()), ((50, 20), Duration::ZERO));
 }
 
 #[tokio::test(start_paused = true)]
 async fn r13_the_doctor_answers_before_the_deadline() {
     let cloud = Cloud::new(|_| Reply::Silence, |_| prediction());
-    let answer = ask_within(&invoker(&cloud), &examine("iris"), Duration::from_secs(8)).await;
+    let answer = ask_within(&invoker(&cloud), &examine("iris"), Duration::from_secs(4)).await;
     assert_eq!(findings(&report(&answer))[0].0, "DeadlineExceeded");
 }
 
@@ -249,11 +290,13 @@ async fn no_credentials_of_a_probe_are_reused() {
     let invoker = invoker_set(&cloud, Some(&grants()), &[("CREDENTIAL_REUSE_SECONDS", "3000")]);
     let found = report(&ask(&invoker, &examine("iris")).await);
     assert_eq!(found["SessionSeconds"], 3600);
-    assert_eq!(cloud.counts(), (2, 0));
+    assert_eq!(cloud.counts(), (3, 0));
+    let durations = cloud.to_sts().into_iter().map(|call| call.parameter("DurationSeconds"));
+    assert!(durations.eq(vec![Some("900".to_owned()); 3]), "as short as can be, whatever invocations ask");
     for _ in 0..2 {
         assert_eq!(ask(&invoker, &event()).await.status, 200);
     }
-    assert_eq!(cloud.counts(), (3, 2));
+    assert_eq!(cloud.counts(), (4, 2));
     let _ = ask(&invoker, &examine("iris")).await;
-    assert_eq!(cloud.counts(), (5, 2), "and kept ones are no proof");
+    assert_eq!(cloud.counts(), (7, 2), "and kept ones are no proof");
 }
