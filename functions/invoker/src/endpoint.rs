@@ -69,6 +69,8 @@ pub enum Why {
     },
     /// The role or the session policy does not allow the call.
     Denied,
+    /// The call was not accepted as one of the assumed session: a fault of ours.
+    Unauthenticated,
     Throttled,
     /// SageMaker Runtime could not be reached: nothing of the request was sent.
     Unavailable,
@@ -241,11 +243,31 @@ fn was_never_connected(failure: &DispatchFailure) -> bool {
     false
 }
 
+/// A signature, a clock or credentials that are wrong, in the words of AWS's several
+/// front ends ("Common error types" of the API references).
+const UNAUTHENTICATED: [&str; 14] = [
+    "AuthFailure",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "IncompleteSignature",
+    "IncompleteSignatureException",
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "MissingAuthenticationToken",
+    "MissingAuthenticationTokenException",
+    "RequestExpired",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+    "UnrecognizedClientException",
+];
+
 fn answered(error: &impl ProvideErrorMetadata, raw: &Response, kind: Kind) -> Why {
     let status = raw.status().as_u16();
     let message = error.message().map(str::to_owned);
     let retry_after = raw.headers().get("retry-after").and_then(|seconds| seconds.parse().ok());
     match error.code() {
+        Some(code) if UNAUTHENTICATED.contains(&code) => Why::Unauthenticated,
         Some("ModelError" | "ModelStreamError") => Why::Model { status, message, members: members(raw) },
         Some(
             "InternalDependencyException"
@@ -255,8 +277,8 @@ fn answered(error: &impl ProvideErrorMetadata, raw: &Response, kind: Kind) -> Wh
             | "ServiceUnavailable"
             | "ValidationError",
         ) => Why::Service { status, message, retry_after },
-        // Not modelled. Any 401 or 403 is about the assumed session, not the caller's own
-        // credentials, which is how a client would read the service's code.
+        // Not modelled. Any other 401 or 403 is about what the assumed session may do, not the
+        // caller's own credentials, which is how a client would read the service's code.
         _ if status == 401 || kind == Kind::Denied => Why::Denied,
         _ if kind == Kind::Throttled => Why::Throttled,
         Some(_) if status >= 400 => Why::Service { status, message, retry_after },

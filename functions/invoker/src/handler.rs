@@ -189,7 +189,8 @@ impl Invoker {
     /// known any more: then the client may try again. This API never does (R04).
     fn forgets(&self, not: &NotInvoked, access_key_id: &str, record: &Record) -> bool {
         let is_unknown = NOT_KNOWN.contains(&not.code.as_str());
-        if let Some(reuse) = self.reuse.as_ref().filter(|_| is_unknown || matches!(not.why, Why::Denied)) {
+        let is_refused = matches!(not.why, Why::Denied | Why::Unauthenticated);
+        if let Some(reuse) = self.reuse.as_ref().filter(|_| is_refused) {
             reuse.forget(access_key_id);
         }
         is_unknown && record.reused == Some(true)

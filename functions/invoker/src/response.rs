@@ -208,6 +208,12 @@ fn shape(error: &Error) -> Shape<'_> {
                     operation.actions().join(" and ")
                 ),
             ),
+            endpoint::Why::Unauthenticated => Shape::new(
+                500,
+                "InternalFailure",
+                "this API's call of SageMaker Runtime was not accepted: its signature, clock or credentials are wrong, \
+                 and its log holds the code",
+            ),
             endpoint::Why::Throttled => {
                 Shape::new(429, "ThrottlingException", "too many requests for this endpoint, try again later")
                     .retry_after(THROTTLED_SECONDS)

@@ -135,8 +135,7 @@ async fn s16_a_denied_call_says_what_to_check_and_no_owner() {
     for (status, code) in [
         (403, "AccessDeniedException"),
         (400, "AccessDeniedException"),
-        (403, "InvalidSignatureException"),
-        (403, "UnrecognizedClientException"),
+        (403, "SomethingNewerException"),
         (401, "Whatever"),
     ] {
         let answer = sagemaker_fails(status, code, message(text)).await;
@@ -148,6 +147,31 @@ async fn s16_a_denied_call_says_what_to_check_and_no_owner() {
         );
         let shown = format!("{:?}{}", answer.headers, answer.message());
         assert!(!shown.contains(PARENT) && !shown.contains("arn:") && !shown.contains("policy"));
+    }
+}
+
+/// The parent can do nothing about it, nor can the caller.
+#[tokio::test]
+async fn s16_a_signature_that_is_not_accepted_is_our_own_fault() {
+    for code in [
+        "InvalidSignatureException",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+        "ExpiredTokenException",
+        "RequestExpired",
+        "RequestTimeTooSkewed",
+        "MissingAuthenticationToken",
+        "IncompleteSignature",
+    ] {
+        for status in [400, 401, 403] {
+            captured::start();
+            let answer = sagemaker_fails(status, code, message("canary: Signature expired: 20260101 of arn:x")).await;
+            assert_eq!(answer.kind(), (500, Some("InternalFailure")), "{status} {code}");
+            assert!(answer.message().contains("signature, clock or credentials"), "{}", answer.message());
+            assert!(!answer.message().contains("canary"));
+            let [line] = &captured::json()[..] else { panic!("one line: {}", captured::text()) };
+            assert_eq!(line["cause"], code);
+        }
     }
 }
 
