@@ -3,14 +3,19 @@
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use http_body::Frame;
-use tokio::time::{Sleep, sleep_until};
+use tokio::time::{Sleep, sleep, sleep_until};
 
 use crate::deadline::Deadline;
 use crate::stream::{Form, Relay};
+
+/// API Gateway ends a streamed answer that is silent for 5 minutes, and the client sees
+/// no more than a broken connection ("Considerations for response payload streaming").
+const LONGEST_SILENCE: Duration = Duration::from_secs(290);
 
 pub enum Body {
     Bytes(Bytes),
@@ -25,6 +30,8 @@ pub struct Passing {
     relay: Relay,
     has_ended: bool,
     until: Pin<Box<Sleep>>,
+    /// The end of a silence: there while the next piece is waited for.
+    patience: Option<Pin<Box<Sleep>>>,
     request_id: String,
 }
 
@@ -35,6 +42,8 @@ pub enum Cut {
     Upstream,
     /// It is no event stream, where one was to be read.
     Garbled,
+    /// Nothing came for [`LONGEST_SILENCE`].
+    Silence,
     /// Lambda's deadline came first.
     Deadline,
 }
@@ -44,6 +53,7 @@ impl fmt::Display for Cut {
         f.write_str(match self {
             Self::Upstream => "the endpoint's answer broke off",
             Self::Garbled => "the endpoint's answer is not a readable event stream",
+            Self::Silence => "the endpoint sent nothing for 290 s, and API Gateway waits no longer",
             Self::Deadline => "the function's time ended before the endpoint's answer did",
         })
     }
@@ -55,7 +65,8 @@ impl Body {
     pub fn passing(upstream: SdkBody, form: Form, deadline: Deadline, request_id: &str) -> Self {
         let until = Box::pin(sleep_until(deadline.at()));
         let request_id = request_id.to_owned();
-        Self::Passing(Passing { upstream, relay: Relay::new(form), has_ended: false, until, request_id })
+        let relay = Relay::new(form);
+        Self::Passing(Passing { upstream, relay, has_ended: false, until, patience: None, request_id })
     }
 }
 
@@ -84,7 +95,10 @@ impl Passing {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Cut>>> {
         loop {
             match self.relay.next() {
-                Ok(Some(piece)) => return Poll::Ready(Some(Ok(piece))),
+                Ok(Some(piece)) => {
+                    self.patience = None;
+                    return Poll::Ready(Some(Ok(piece)));
+                }
                 Ok(None) if self.has_ended || self.relay.is_over() => return Poll::Ready(None),
                 Ok(None) => {}
                 Err(cut) => return self.end(Some(cut)),
@@ -92,10 +106,15 @@ impl Passing {
             if self.until.as_mut().poll(cx).is_ready() {
                 return self.end(Some(Cut::Deadline));
             }
-            match ready!(http_body::Body::poll_frame(Pin::new(&mut self.upstream), cx)) {
-                None => return self.end(None),
-                Some(Err(_)) => return self.end(Some(Cut::Upstream)),
-                Some(Ok(frame)) => self.relay.push(frame.into_data().unwrap_or_default()),
+            match http_body::Body::poll_frame(Pin::new(&mut self.upstream), cx) {
+                Poll::Ready(None) => return self.end(None),
+                Poll::Ready(Some(Err(_))) => return self.end(Some(Cut::Upstream)),
+                Poll::Ready(Some(Ok(frame))) => self.relay.push(frame.into_data().unwrap_or_default()),
+                Poll::Pending => {
+                    let patience = self.patience.get_or_insert_with(|| Box::pin(sleep(LONGEST_SILENCE)));
+                    ready!(patience.as_mut().poll(cx));
+                    return self.end(Some(Cut::Silence));
+                }
             }
         }
     }

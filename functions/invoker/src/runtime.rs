@@ -129,6 +129,7 @@ impl http_body::Body for Posted {
 fn trailers(cut: Cut) -> HeaderMap {
     let kind = match cut {
         Cut::Upstream | Cut::Garbled => "Runtime.UpstreamCut",
+        Cut::Silence => "Runtime.SilenceCut",
         Cut::Deadline => "Runtime.DeadlineCut",
     };
     let body = json!({ "errorType": kind, "errorMessage": cut.to_string() }).to_string();

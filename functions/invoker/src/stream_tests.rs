@@ -50,7 +50,7 @@ impl http_body::Body for Pieces {
         match (self.left.pop_front(), self.cut) {
             (Some(piece), _) => Poll::Ready(Some(Ok(http_body::Frame::data(piece)))),
             (None, None) => Poll::Ready(None),
-            (None, Some(Cut::Deadline)) => Poll::Pending,
+            (None, Some(Cut::Deadline | Cut::Silence)) => Poll::Pending,
             (None, Some(_)) => Poll::Ready(Some(Err(std::io::ErrorKind::ConnectionReset.into()))),
         }
     }
@@ -65,7 +65,9 @@ fn through(form: Form, pieces: &[&[u8]], cut: Option<Cut>) -> (Vec<u8>, Option<C
     clock.expect("a clock").block_on(async {
         let mut context = lambda_runtime::Context::default();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
-        context.deadline = u64::try_from(now.as_millis()).expect("a time") + 60_000;
+        // Only a silence is waited for longer than API Gateway would.
+        let left = if cut == Some(Cut::Silence) { 900_000 } else { 60_000 };
+        context.deadline = u64::try_from(now.as_millis()).expect("a time") + left;
         let mut body = Body::passing(upstream, form, Deadline::of(&context), "request");
         let (mut out, mut untold) = (Vec::new(), None);
         while let Some(next) = poll_fn(|cx| http_body::Body::poll_frame(Pin::new(&mut body), cx)).await {
@@ -163,6 +165,8 @@ fn r03_a_cut_is_the_last_event_of_a_plain_stream() {
     }
     let late = plain(Media::Events, &[part(b"data: 1\n\n")], Some(Cut::Deadline));
     assert!(late.starts_with("data: 1\n\nevent: error\ndata: {\"Message\":\"the function's time ended"), "{late}");
+    let silent = plain(Media::Events, &[part(b"data: 1\n\n")], Some(Cut::Silence));
+    assert!(silent.contains("event: error\ndata: {\"Message\":\"the endpoint sent nothing for 290 s"), "{silent}");
 }
 
 #[test]
@@ -197,7 +201,7 @@ fn the_longest_frame_passes() {
 #[test]
 fn r03_a_cut_between_frames_is_an_exception_frame() {
     for frames in [vec![], vec![part(b"one"), part(b"two")]] {
-        for cut in [Cut::Upstream, Cut::Deadline] {
+        for cut in [Cut::Upstream, Cut::Silence, Cut::Deadline] {
             let (out, untold) = through(Form::Frames, &[&frames.concat()], Some(cut));
             assert_eq!(untold, None);
             let added = out.strip_prefix(&frames.concat()[..]).expect("the frames before it, unchanged");
@@ -216,7 +220,7 @@ fn r03_within_a_frame_nothing_is_added() {
     let frames = [part(b"one"), part(b"two")].concat();
     let one = part(b"one").len();
     for end in 1..frames.len() {
-        for cut in [None, Some(Cut::Upstream), Some(Cut::Deadline)] {
+        for cut in [None, Some(Cut::Upstream), Some(Cut::Silence), Some(Cut::Deadline)] {
             let (out, untold) = through(Form::Frames, &[&frames[..end]], cut);
             if end == one {
                 assert!(untold.is_none() && out.starts_with(&frames[..end]));
@@ -256,7 +260,7 @@ fn pieces<'a>(whole: &'a [u8], ends: &[Index]) -> Vec<&'a [u8]> {
 }
 
 fn cuts() -> impl Strategy<Value = Option<Cut>> {
-    prop_oneof![Just(None), Just(Some(Cut::Upstream)), Just(Some(Cut::Deadline))]
+    proptest::sample::select(vec![None, Some(Cut::Upstream), Some(Cut::Silence), Some(Cut::Deadline)])
 }
 
 proptest! {

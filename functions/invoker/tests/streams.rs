@@ -33,6 +33,8 @@ enum End {
     /// Half a minute without a byte before each of so many more.
     Slow(usize),
     Never,
+    /// After half a minute and one more piece.
+    Stalled,
     Trailers,
 }
 
@@ -50,10 +52,11 @@ impl Body for Pieces {
             End::Well => Poll::Ready(None),
             End::Broken => Poll::Ready(Some(Err(std::io::ErrorKind::ConnectionReset.into()))),
             End::Never => Poll::Pending,
-            End::Late => {
+            End::Late | End::Stalled => {
                 let pause = self.pause.get_or_insert_with(|| Box::pin(sleep(Duration::from_secs(30))));
                 ready!(pause.as_mut().poll(cx));
-                (self.end, self.left) = (End::Well, 1);
+                let end = if self.end == End::Late { End::Well } else { End::Never };
+                (self.end, self.left) = (end, 1);
                 self.poll_frame(cx)
             }
             End::Slow(0) => Poll::Ready(None),
@@ -117,6 +120,18 @@ async fn r13_an_answer_that_stalls_is_cut_at_the_deadline() {
     assert!(began.elapsed() < Duration::from_secs(60));
     assert_eq!((answer.status, answer.cut), (200, Some(Cut::Deadline)));
     assert_eq!(answer.body, b"piece piece piece ");
+}
+
+/// A function may have more time than API Gateway's patience.
+#[tokio::test(start_paused = true)]
+async fn r13_an_answer_that_is_silent_is_cut_before_api_gateway_does() {
+    for (pieces, end, silent_from) in [(3, End::Never, 0), (0, End::Never, 0), (1, End::Stalled, 30)] {
+        let (cloud, _) = model(pieces, end);
+        let began = tokio::time::Instant::now();
+        let answer = ask_within(&invoker(&cloud), &event(), Duration::from_secs(900)).await;
+        assert_eq!((answer.status, answer.cut), (200, Some(Cut::Silence)));
+        assert_eq!(began.elapsed().as_secs(), silent_from + 290, "from the last piece on");
+    }
 }
 
 /// SageMaker gives a model a minute, before the answer and within it.
