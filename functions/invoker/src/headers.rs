@@ -41,8 +41,9 @@ impl Member {
 pub struct Headers(Vec<(HeaderName, String)>);
 
 impl Headers {
-    /// The operation's members, and what has a name of SageMaker's but is no member
-    /// known here: a member newer than this code need not wait for it.
+    /// The operation's members, and what else has a name of SageMaker's: a member newer
+    /// than this code need not wait for it. A member of another operation, which this
+    /// one may get too, is held to the rule that is known of it.
     ///
     /// # Errors
     /// [`Invalid`] for the first header that is repeated or breaks its rule.
@@ -66,9 +67,12 @@ impl Headers {
                     "besides its members, {operation} may be given at most {NEWER} {SAGEMAKER}* headers"
                 )));
             }
-            let name = header_name(name)?;
-            if let Some(value) = newer(event, &name)? {
-                headers.0.push((name, value.to_owned()));
+            let value = match Operation::ALL.into_iter().flat_map(Operation::members).find(|other| is_member(other)) {
+                Some(member) => member.read(event)?,
+                None => newer(event, &header_name(name)?)?,
+            };
+            if let Some(value) = value {
+                headers.set(name, value)?;
             }
         }
         Ok(headers)
@@ -102,9 +106,13 @@ fn is_sagemakers(name: &str) -> bool {
 }
 
 fn header_name(name: &str) -> Result<HeaderName, Invalid> {
-    let name = Some(name.as_bytes()).filter(|name| name.len() <= NAME_MAX).and_then(|n| HeaderName::from_bytes(n).ok());
-    name.ok_or_else(|| {
-        Invalid(format!("the name of an {SAGEMAKER}* header must be a header name of at most {NAME_MAX} characters"))
+    let is_whole = |name: &&str| name.len() <= NAME_MAX && !name.eq_ignore_ascii_case(SAGEMAKER);
+    let read = Some(name).filter(is_whole).and_then(|name| HeaderName::from_bytes(name.as_bytes()).ok());
+    read.ok_or_else(|| {
+        Invalid(format!(
+            "the name of an {SAGEMAKER}* header must be a header name of at most {NAME_MAX} characters, with some in \
+             place of the *"
+        ))
     })
 }
 
@@ -232,7 +240,13 @@ mod tests {
             ),
             (
                 json!({ "X-Amzn-SageMaker-canary\r\nX-Evil": ["1"] }),
-                "the name of an X-Amzn-SageMaker-* header must be a header name of at most 64 characters",
+                "the name of an X-Amzn-SageMaker-* header must be a header name of at most 64 characters, with some \
+                 in place of the *",
+            ),
+            (
+                json!({ "x-amzn-sagemaker-": ["1"] }),
+                "the name of an X-Amzn-SageMaker-* header must be a header name of at most 64 characters, with some \
+                 in place of the *",
             ),
         ] {
             assert_eq!(all(&json!({ "multiValueHeaders": headers })), Err(sentence.to_owned()));
@@ -244,6 +258,27 @@ mod tests {
             Err("besides its members, InvokeEndpointAsync may be given at most 16 X-Amzn-SageMaker-* headers"
                 .to_owned())
         );
+    }
+
+    /// Of the asynchronous call these are no members.
+    #[test]
+    fn r01_s17_a_member_of_another_operation_is_held_to_its_rule() {
+        for (name, good, bad, rule) in [
+            ("X-Amzn-SageMaker-Target-Variant", "a-1", "a/b", "1 to 63 ASCII letters, digits and inner hyphens"),
+            (
+                "X-Amzn-SageMaker-Target-Model",
+                "m 1",
+                " m",
+                "1 to 1024 printable ASCII characters and not start with a space",
+            ),
+            ("X-Amzn-SageMaker-Inference-Component", "c", "*", "1 to 63 ASCII letters, digits and inner hyphens"),
+        ] {
+            let read = |value: &str| all(&json!({ "headers": { name: value } }));
+            assert_eq!(read(good), Ok(vec![(name.to_ascii_lowercase(), good.to_owned())]));
+            let refused = read(bad).expect_err(bad);
+            assert!(refused.starts_with(&format!("header {name} (")), "{refused}");
+            assert!(refused.ends_with(&format!(" must be {rule}")), "{refused}");
+        }
     }
 
     proptest! {
