@@ -52,15 +52,28 @@ impl Media {
 const FRAMES: &str = "application/vnd.amazon.eventstream";
 
 impl Form {
-    /// The first form of a stream that an HTTP `Accept` names; frames where it names
-    /// none, as SageMaker's own clients do.
+    /// The form of a stream that an HTTP `Accept` names with the highest weight, the
+    /// first of several (RFC 9110, section 12.4.2); frames where it names none, as
+    /// SageMaker's own clients do.
     pub fn of_stream(accept: Option<&str>) -> Self {
         let named = |range: &str| match Media::ALL.into_iter().find(|media| media.is(range)) {
             Some(media) => Some(Self::Plain(media)),
             None => media_type(range).eq_ignore_ascii_case(FRAMES).then_some(Self::Frames),
         };
-        accept.and_then(|accept| accept.split(',').find_map(named)).unwrap_or(Self::Frames)
+        let weighed = |range| Some((named(range)?, weight(range))).filter(|(_, weight)| *weight > 0.0);
+        // Of equal ones `max_by` takes the last.
+        let ranges = accept.into_iter().flat_map(|accept| accept.split(',').rev());
+        let best = ranges.filter_map(weighed).max_by(|(_, one), (_, other)| one.total_cmp(other));
+        best.map_or(Self::Frames, |(form, _)| form)
     }
+}
+
+/// From 0, "not this one", to 1; what is no weight counts as none given.
+fn weight(range: &str) -> f32 {
+    let parameters = range.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
+    let mut weights = parameters.filter(|(name, _)| name.trim().eq_ignore_ascii_case("q"));
+    let weight = weights.next().and_then(|(_, weight)| weight.trim().parse().ok());
+    weight.filter(|weight| (0.0..=1.0).contains(weight)).unwrap_or(1.0)
 }
 
 fn media_type(written: &str) -> &str {

@@ -105,6 +105,29 @@ fn accept_asks_for_a_form() {
     assert_eq!(Form::of_stream(None), Form::Frames);
 }
 
+/// RFC 9110, section 12.4.2.
+#[test]
+fn an_accept_is_weighed() {
+    const FRAMED: &str = "application/vnd.amazon.eventstream";
+    let (events, lines) = (Form::Plain(Media::Events), Form::Plain(Media::JsonLines));
+    for (accept, form) in [
+        ("text/event-stream;q=0", Form::Frames),
+        ("text/event-stream; q=0.000, application/jsonlines; q=0.001", lines),
+        ("text/event-stream;q=0.5, application/jsonlines", lines),
+        ("text/event-stream;q=0.5,application/jsonlines;q=0.5", events),
+        ("application/jsonlines;charset=utf-8 ;Q = 0.2 , text/event-stream;q=0.9", events),
+        (&format!("text/event-stream;q=0.5, {FRAMED}"), Form::Frames),
+        (&format!("{FRAMED};q=0, application/jsonlines;q=0.1"), lines),
+        (&format!("{FRAMED};q=0"), Form::Frames),
+        // What is no weight is none.
+        ("application/jsonlines;q=0.9, text/event-stream;q=NaN", events),
+        ("application/jsonlines;q=0.9, text/event-stream;q=2", events),
+        ("application/jsonlines;q=0.9, text/event-stream;q", events),
+    ] {
+        assert_eq!(Form::of_stream(Some(accept)), form, "{accept}");
+    }
+}
+
 #[test]
 fn a_plain_stream_is_the_parts_alone() {
     let newer = frame(&[(":message-type", "event"), (":event-type", "Newer")], b"not a part");
