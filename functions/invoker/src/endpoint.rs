@@ -54,17 +54,12 @@ pub struct NotInvoked {
 }
 
 pub enum Why {
-    /// The model's container answered with an error: with all members but the
-    /// message, as they came.
-    Model {
-        status: u16,
-        message: Option<String>,
-        members: Map<String, Value>,
-    },
-    /// Any other error with a code, modelled or newer than the model (R02).
+    /// An error with a code, modelled or newer than the model, with all its members but
+    /// the message, as they came (R02).
     Service {
         status: u16,
         message: Option<String>,
+        members: Map<String, Value>,
         retry_after: Option<u32>,
     },
     /// The role or the session policy does not allow the call.
@@ -264,24 +259,29 @@ const UNAUTHENTICATED: [&str; 14] = [
 
 fn answered(error: &impl ProvideErrorMetadata, raw: &Response, kind: Kind) -> Why {
     let status = raw.status().as_u16();
-    let message = error.message().map(str::to_owned);
-    let retry_after = raw.headers().get("retry-after").and_then(|seconds| seconds.parse().ok());
+    let service = || Why::Service {
+        status,
+        message: error.message().map(str::to_owned),
+        members: members(raw),
+        retry_after: raw.headers().get("retry-after").and_then(|seconds| seconds.parse().ok()),
+    };
     match error.code() {
         Some(code) if UNAUTHENTICATED.contains(&code) => Why::Unauthenticated,
-        Some("ModelError" | "ModelStreamError") => Why::Model { status, message, members: members(raw) },
         Some(
             "InternalDependencyException"
             | "InternalFailure"
             | "InternalStreamFailure"
+            | "ModelError"
             | "ModelNotReadyException"
+            | "ModelStreamError"
             | "ServiceUnavailable"
             | "ValidationError",
-        ) => Why::Service { status, message, retry_after },
+        ) => service(),
         // Not modelled. Any other 401 or 403 is about what the assumed session may do, not the
         // caller's own credentials, which is how a client would read the service's code.
         _ if status == 401 || kind == Kind::Denied => Why::Denied,
         _ if kind == Kind::Throttled => Why::Throttled,
-        Some(_) if status >= 400 => Why::Service { status, message, retry_after },
+        Some(_) if status >= 400 => service(),
         // A page of the front end, which had nobody to ask, or lost whom it asked.
         _ if status == 503 => Why::Unavailable,
         _ if [502, 504].contains(&status) => Why::Broken,

@@ -188,16 +188,16 @@ fn shape(error: &Error) -> Shape<'_> {
             }
         },
         Error::NotInvoked(operation, name, not) => match &not.why {
-            // As modelled and unchanged: its log stream's ARN names the owner's account,
-            // and is meant to.
-            endpoint::Why::Model { status, message, members } => {
-                let message = message.as_deref().unwrap_or("the model answered with an error");
-                Shape { members: members.clone(), ..Shape::new(*status, &not.code, message) }
-            }
-            endpoint::Why::Service { status, message, retry_after } => {
-                let message = hide_owners(message.as_deref().unwrap_or("the service gave no message"));
+            endpoint::Why::Service { status, message, members, retry_after } => {
+                let message = message.as_deref().unwrap_or("the service gave no message");
                 let cold = (not.code == "ModelNotReadyException").then_some(NOT_READY_SECONDS);
-                Shape { retry_after: retry_after.or(cold), ..Shape::new(*status, &not.code, message) }
+                let (message, members) = match not.code.as_str() {
+                    // As modelled and unchanged: its log stream's ARN names the owner's account,
+                    // and is meant to.
+                    "ModelError" => (Cow::from(message), members.clone()),
+                    _ => (hide_owners(message).into(), members.iter().map(hidden_member).collect()),
+                };
+                Shape { members, retry_after: retry_after.or(cold), ..Shape::new(*status, &not.code, message) }
             }
             endpoint::Why::Denied => Shape::new(
                 403,
@@ -263,6 +263,20 @@ fn broken(operation: Operation, name: &EndpointName) -> String {
 /// status and this code.
 fn late(message: String) -> Shape<'static> {
     Shape::new(504, "GatewayTimeoutException", message)
+}
+
+fn hidden_member((name, value): (&String, &Value)) -> (String, Value) {
+    (name.clone(), hide_in(value))
+}
+
+/// A member's value, with [`hide_owners`] done to every text in it.
+fn hide_in(value: &Value) -> Value {
+    match value {
+        Value::String(text) => hide_owners(text).into(),
+        Value::Array(items) => items.iter().map(hide_in).collect(),
+        Value::Object(members) => Value::Object(members.iter().map(hidden_member).collect()),
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
+    }
 }
 
 /// A service's own text without ARNs and account ids (S16): SageMaker says

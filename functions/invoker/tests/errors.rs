@@ -117,6 +117,34 @@ async fn r02_a_newer_error_passes_as_it_is() {
     assert_eq!(answer.message(), "for a new reason");
 }
 
+/// Whatever SageMaker adds to an error, modelled or not, does not wait for this code.
+#[tokio::test]
+async fn r02_s16_the_members_of_any_error_pass_without_owners() {
+    let members = json!({
+        "Message": "m", "Reason": "CAPACITY", "RetryAfterSeconds": 3, "Retryable": null,
+        "Resource": { "Arns": ["arn:aws:sagemaker:us-east-1:111122223333:endpoint/iris", "iris"], "Owner": PARENT },
+    });
+    let shown = json!({
+        "Message": "m", "Reason": "CAPACITY", "RetryAfterSeconds": 3, "Retryable": null,
+        "Resource": { "Arns": ["[hidden]", "iris"], "Owner": "[hidden]" },
+    });
+    for operation in Operation::ALL {
+        for (status, code) in [
+            (400, "ValidationError"),
+            (429, "ModelNotReadyException"),
+            (424, "ModelStreamError"),
+            (500, "InternalFailure"),
+            (503, "ServiceUnavailable"),
+            (530, "InternalDependencyException"),
+            (409, "SomethingNewerException"),
+        ] {
+            let reply = members.clone();
+            let answer = of_operation(operation, move || sagemaker_error(status, code, &reply)).await;
+            assert_eq!((answer.kind(), answer.json()), ((status, Some(code)), shown.clone()));
+        }
+    }
+}
+
 #[tokio::test]
 async fn s16_sagemakers_text_passes_without_account_and_arn() {
     let text =
