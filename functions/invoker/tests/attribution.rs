@@ -6,10 +6,12 @@ use std::collections::BTreeMap;
 use aws_lambda_events::apigw::ApiGatewayProxyRequest;
 use invoker::event::Event;
 use invoker::handler::Invoker;
+use invoker::operation::Operation;
+use sagemaker_external::policy::quota;
 use serde_json::{Value, json};
 
 use crate::support::cloud::{Call, Cloud};
-use crate::support::{REQUEST_ID, ROLE, ask, event, event_with, grants, invoker, invoker_set};
+use crate::support::{REQUEST_ID, ROLE, ask, event, event_of, event_with, grants, invoker, invoker_set, with};
 
 fn attributing(cloud: &Cloud) -> Invoker {
     invoker_set(cloud, Some(&grants()), &[("CALLER_ATTRIBUTION", "true")])
@@ -104,6 +106,39 @@ async fn s20_an_api_key_adds_its_id_and_never_itself() {
     let cloud = Cloud::untouched();
     assert_eq!(ask(&attributing(&cloud), &alone).await.kind(), (403, Some("AccessDeniedException")));
     assert_eq!(cloud.counts(), (0, 0));
+}
+
+/// The longest of everything. STS packs policy and tags together, and does not say how:
+/// within the limit of the policy's own plain text there is room (PackedPolicyTooLarge).
+#[tokio::test]
+async fn r09_r10_the_longest_policy_and_tags_are_within_stss_limits() {
+    let endpoint = format!("I{}", "r".repeat(62));
+    let role = format!("arn:aws:iam::111122223333:role/{}/{}", "p".repeat(100), "R".repeat(64));
+    let grant = json!([{ "RoleArn": role, "ExternalId": "e".repeat(1224), "EndpointNames": "*",
+                         "Region": "ap-southeast-1" }]);
+    let cloud = Cloud::willing();
+    let invoker = invoker_set(&cloud, Some(&grant.to_string()), &[("CALLER_ATTRIBUTION", "true")]);
+    for operation in Operation::ALL {
+        let mut event = event_of(operation);
+        event["path"] = json!(format!("/endpoints/{endpoint}{}", operation.path()));
+        event["pathParameters"]["name"] = json!(endpoint);
+        event["requestContext"]["apiId"] = json!("a1b2c3d4e5");
+        let arn = format!("arn:aws:iam::444455556666:user/{}/", "p".repeat(160));
+        event["requestContext"]["identity"]["userArn"] = json!(format!("{arn}{}", "u".repeat(64)));
+        event["requestContext"]["identity"]["apiKeyId"] = json!("k1e2y3i4d5");
+        let event = with(event, "X-Amzn-SageMaker-Inference-Component", &format!("C{}", "o".repeat(62)));
+        assert_eq!(ask(&invoker, &event).await.status, 200, "{operation:?}");
+        let call = cloud.to_sts().pop().expect("an AssumeRole");
+        let (policy, tags) = (call.parameter("Policy").expect("a policy"), tags(&call));
+        assert_eq!(policy.matches("arn:").count(), 4, "both spellings of both names");
+        assert_eq!((tags.len(), tags["Caller"].len()), (4, 256));
+        assert!(tags.iter().all(|(key, value)| key.len() <= 128 && (1..=256).contains(&value.len())));
+        let together = policy.len() + tags.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>();
+        assert!(together <= quota::SESSION, "{operation:?}: {together}");
+        for name in ["RoleSessionName", "SourceIdentity"] {
+            assert!((2..=64).contains(&call.parameter(name).expect(name).len()), "{name}");
+        }
+    }
 }
 
 /// S21: neither headers nor the query nor the body name anybody.

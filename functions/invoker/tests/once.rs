@@ -133,6 +133,27 @@ fn r04_a_connection_that_died_while_frozen_is_no_failure() {
     }
 }
 
+/// With kept credentials no call of STS comes first, so that the model's own call is the
+/// one that finds its connection dead.
+#[test]
+fn r04_r06_nor_is_it_one_when_credentials_are_reused() {
+    let reuse = [("CREDENTIAL_REUSE_SECONDS", "300")];
+    let program = Program::start_set(&reuse, |_, stream| respond(stream, 200, "text/plain", b"well"));
+    let operations = Operation::ALL.into_iter();
+    for (earlier, operation) in operations.clone().cycle().take(12).enumerate() {
+        program.freeze();
+        program.disconnect();
+        program.send(&event_of(operation));
+        program.thaw();
+        assert_eq!(program.posted().body, b"well", "request {earlier}");
+        let asked = earlier + 1;
+        let (sts, sagemaker) = program.seen();
+        // A session for each operation.
+        let assumed = asked.min(operations.len());
+        assert_eq!((sts.len(), sagemaker.len(), program.connections()), (assumed, asked, asked));
+    }
+}
+
 /// The same of the model's own client, which meets the dead connection first: the
 /// runtime stands still while the connection ends, so that the pool still holds it.
 #[tokio::test]

@@ -1,11 +1,14 @@
 //! `CREDENTIAL_REUSE_SECONDS` through the handler: when STS is asked, and what is done
 //! when kept credentials are refused.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::future::join_all;
+use invoker::assume::SHORTEST;
 use invoker::handler::Invoker;
 use invoker::operation::Operation;
+use invoker::reuse::Reuse;
+use invoker::settings::Settings;
 use serde_json::{Value, json};
 
 use crate::support::cloud::{Cloud, Reply, SESSION_KEY, credentials, message, prediction, sagemaker_error, sts_error};
@@ -55,6 +58,26 @@ async fn r07_the_session_outlasts_its_reuse_by_a_margin() {
         let _ = ask(&reusing(&cloud, seconds), &event()).await;
         assert_eq!(cloud.to_sts()[0].parameter("DurationSeconds").as_deref(), Some(duration));
     }
+}
+
+/// STS gives 900 s at least, and 3600 s at most to a role that assumes a role: whatever
+/// the setting, neither 899 nor 3601 is asked for.
+#[test]
+fn r07_no_setting_asks_for_899_or_3601_seconds() {
+    let duration = |seconds: u64| {
+        let variable = |name: &str| match name {
+            "GRANTS" => Some(grants()),
+            "AWS_REGION" => Some("us-east-1".to_owned()),
+            "CREDENTIAL_REUSE_SECONDS" => Some(seconds.to_string()),
+            _ => None,
+        };
+        let reuse = Settings::of(variable).ok()?.reuse;
+        Some(reuse.map_or(SHORTEST, |time| Reuse::new(time, SystemTime::now).duration()).as_secs())
+    };
+    for (reused, lasts) in [(0, Some(900)), (299, Some(900)), (300, Some(900)), (3000, Some(3600)), (3001, None)] {
+        assert_eq!(duration(reused), lasts, "{reused}");
+    }
+    assert!((0..=3000).all(|reused| duration(reused).is_some_and(|lasts| (900..=3600).contains(&lasts))));
 }
 
 /// R06: by caller, endpoint and component, API and API key; not by what else a request is.

@@ -80,14 +80,22 @@ pub(crate) struct Program {
 
 impl Program {
     pub(crate) fn start(model: impl Fn(usize, &mut TcpStream) -> bool + Send + Sync + 'static) -> Self {
-        let grants = json!([{ "RoleArn": ROLE, "ExternalId": EXTERNAL_ID, "EndpointNames": ["iris"] }]);
-        Self::start_with(&grants.to_string(), model)
+        Self::start_set(&[], model)
     }
 
     pub(crate) fn start_with(
         grants: &str,
         model: impl Fn(usize, &mut TcpStream) -> bool + Send + Sync + 'static,
     ) -> Self {
+        Self::start_set(&[("GRANTS", grants)], model)
+    }
+
+    /// With more of the function's environment than a grant of `iris`.
+    pub(crate) fn start_set(
+        more: &[(&str, &str)],
+        model: impl Fn(usize, &mut TcpStream) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        let grants = json!([{ "RoleArn": ROLE, "ExternalId": EXTERNAL_ID, "EndpointNames": ["iris"] }]);
         let backend = Backend::start(model);
         let (events, queue) = channel();
         let (found, pieces) = channel();
@@ -106,7 +114,8 @@ impl Program {
             .env("AWS_ENDPOINT_URL", format!("http://{}", backend.address))
             // Nobody listens there: a client that heeds these gets nowhere (S19).
             .envs(["HTTP_PROXY", "http_proxy", "ALL_PROXY"].map(|name| (name, "http://127.0.0.1:1")))
-            .env("GRANTS", grants)
+            .env("GRANTS", grants.to_string())
+            .envs(more.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
             .spawn()
