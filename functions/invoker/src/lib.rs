@@ -20,6 +20,7 @@ pub mod handler;
 pub mod headers;
 mod lenient;
 pub mod operation;
+mod owners;
 pub mod record;
 pub mod request;
 pub mod response;
