@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
@@ -31,51 +30,90 @@ def grants(world: World, second: deploy.Stack, **of_second: object) -> str:
     return json.dumps([first, other])
 
 
-@contextmanager
-def deployed(world: World, roles: list[str], text: str) -> Iterator[deploy.Stack]:
+def deploy_child(world: World, text: str) -> deploy.Stack:
     given = {
-        "RoleArn": ",".join(roles),
+        "RoleArn": "",
         "Grants": text,
         "EndpointNames": "",
         "UserNames": ["tester"],
         "GroupName": "SeveralTesters",
     }
-    try:
-        yield deploy.deploy(world.cloud, CHILD, "child", given, CHILD_STACK)
-    finally:
-        if deploy.status(world.cloud, CHILD, CHILD_STACK):
-            deploy.delete(world.cloud, CHILD, CHILD_STACK)
+    return deploy.deploy(world.cloud, CHILD, "child", given, CHILD_STACK)
 
 
-def test_each_endpoint_is_called_in_its_own_parents_account(world: World, second: deploy.Stack):
-    roles = [world.role, second.outputs["RoleArn"]]
-    with deployed(world, roles, grants(world, second)) as child:
-        client = world.client(world.tester, world.cloud.local_url(child.outputs["ApiUrl"]))
-        for name, account in (("echo", PARENT), ("wine-red", SECOND)):
-            with world.cloud.recording() as seen:
-                assert client.invoke_endpoint(EndpointName=name, Body=b"x")["Body"].read() == b"x"
-            (called,) = seen.invocations
-            assert (called["account"], called["endpoint"]) == (account, name)
-        # The child's pattern covers it, the parent's policy does not.
-        with refused(403, "AccessDeniedException") as refusal:
-            client.invoke_endpoint(EndpointName="wine-white", Body=b"x")
-        assert SECOND not in refusal.message
-        # Of the first parent, granted to the child's other stack and not to this one.
-        with refused(404, "ValidationError"):
-            client.invoke_endpoint(EndpointName="iris", Body=b"x")
+@pytest.fixture(scope="module")
+def child(world: World, second: deploy.Stack) -> Iterator[deploy.Stack]:
+    yield deploy_child(world, grants(world, second))
+    deploy.delete(world.cloud, CHILD, CHILD_STACK)
 
 
-@pytest.mark.parametrize(
-    ("role_of_second", "of_second", "says"),
+def invoke(world: World, child: deploy.Stack, name: str) -> bytes:
+    client = world.client(world.tester, world.cloud.local_url(child.outputs["ApiUrl"]))
+    return client.invoke_endpoint(EndpointName=name, Body=b"x")["Body"].read()
+
+
+def test_each_endpoint_is_called_in_its_own_parents_account(world: World, child: deploy.Stack):
+    for name, account in (("echo", PARENT), ("wine-red", SECOND)):
+        with world.cloud.recording() as seen:
+            assert invoke(world, child, name) == b"x"
+        (called,) = seen.invocations
+        assert (called["account"], called["endpoint"]) == (account, name)
+    # The child's pattern covers it, the parent's policy does not.
+    with refused(403, "AccessDeniedException") as refusal:
+        invoke(world, child, "wine-white")
+    assert SECOND not in refusal.message
+    # Of the first parent, granted to the child's other stack and not to this one.
+    with refused(404, "ValidationError"):
+        invoke(world, child, "iris")
+
+
+def test_members_and_outputs_have_every_role_once(world: World, second: deploy.Stack, child: deploy.Stack):
+    roles = sorted([world.role, second.outputs["RoleArn"]])
+    assert child.outputs["RoleArn"].split(",") == roles
+    policy = world.child.admin.client("iam").get_group_policy(
+        GroupName="SeveralTesters", PolicyName="AssumeSageMakerExternal"
+    )
+    assert policy["PolicyDocument"]["Statement"][0]["Resource"] == roles
+
+
+WRONG = pytest.mark.parametrize(
+    ("of_second", "says"),
     [
-        (True, {"EndpointNames": ["echo"]}, 'GRANTS: grants 1 and 2 both name endpoint "echo"'),
-        (True, {"ExternalID": "canary"}, 'GRANTS: grant 2 has the unknown member "ExternalID"'),
-        (False, {}, "of Grants is missing; name every role that Grants names"),
+        ({"EndpointNames": ["echo"]}, 'GRANTS: grants 1 and 2 both name endpoint "echo"'),
+        ({"ExternalID": EXTERNAL_ID}, 'GRANTS: grant 2 has the unknown member "ExternalID"'),
     ],
+    ids=["overlap", "member"],
 )
-def test_wrong_grants_fail_the_deployment(world: World, second: deploy.Stack, role_of_second, of_second, says):
-    roles = [world.role, second.outputs["RoleArn"]] if role_of_second else [world.role]
-    with pytest.raises(deploy.DeployFailed) as failed, deployed(world, roles, grants(world, second, **of_second)):
-        pass
+
+
+@WRONG
+def test_s03_wrong_grants_change_nothing_of_a_child_that_serves(
+    world: World, second: deploy.Stack, child: deploy.Stack, of_second: dict, says: str
+):
+    before = len(deploy.events(world.cloud, CHILD, CHILD_STACK))
+    with pytest.raises(deploy.DeployFailed) as failed:
+        deploy_child(world, grants(world, second, **of_second))
     assert says in str(failed.value)
     assert EXTERNAL_ID not in str(failed.value)
+    # Refused first: the update reached nothing that relies on the grants, so there was nothing to take back either.
+    touched = {event["LogicalResourceId"] for event in deploy.events(world.cloud, CHILD, CHILD_STACK)[before:]}
+    assert "ExternalGrants" in touched
+    assert not touched & {"InvokerGrants", "InvokerFunction", "Api", "ExternalGroup"}
+    for name in ("echo", "wine-red"):
+        assert invoke(world, child, name) == b"x"
+
+
+@WRONG
+def test_s03_wrong_grants_make_no_child(world: World, second: deploy.Stack, of_second: dict, says: str):
+    name = "mistaken-child"
+    given = {"RoleArn": "", "Grants": grants(world, second, **of_second), "EndpointNames": "", "GroupName": "Mistaken"}
+    try:
+        with pytest.raises(deploy.DeployFailed) as failed:
+            deploy.deploy(world.cloud, CHILD, "child", given, name)
+        assert says in str(failed.value)
+        assert EXTERNAL_ID not in str(failed.value)
+        made = {event["LogicalResourceId"] for event in deploy.events(world.cloud, CHILD, name)}
+        assert not made & {"InvokerGrants", "InvokerFunction", "Api", "ExternalGroup"}
+    finally:
+        if deploy.status(world.cloud, CHILD, name):
+            deploy.delete(world.cloud, CHILD, name)

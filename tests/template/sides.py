@@ -6,7 +6,12 @@ PARENT_ROLE = "arn:aws:iam::111122223333:role/sagemaker-external/SageMakerExtern
 PARENT = {"Side": "Parent", "EndpointNames": "iris", "TrustedAccountIds": "555566667777"}
 CHILD = {"Side": "Child", "EndpointNames": "iris", "RoleArn": PARENT_ROLE}
 BOTH = {"Side": "Both", "EndpointNames": "iris"}
-SIDES = pytest.mark.parametrize("given", [PARENT, CHILD, BOTH], ids=lambda given: given["Side"])
+# A child of several parents.
+GRANTS = f'[{{"RoleArn":"{PARENT_ROLE}","ExternalId":"tenant-7","EndpointNames":["iris"]}}]'
+SEVERAL = {"Side": "Child", "Grants": GRANTS}
+SIDES = pytest.mark.parametrize(
+    "given", [PARENT, CHILD, SEVERAL, BOTH], ids=["Parent", "Child", "Child of several", "Both"]
+)
 
 POOL = "arn:aws:cognito-idp:us-east-1:444455556666:userpool/us-east-1_Ab12Cd34E"
 

@@ -126,8 +126,8 @@ VALUES = [
     ("EndpointRegion", ["", "eu-west-1", "us-gov-west-1", "ap-southeast-2"], ["*", "eu", "eu-west-1a", "EU-WEST-1"]),
     (
         "RoleArn",
-        ["", PARENT_ROLE, f"{PARENT_ROLE},{PARENT_ROLE}"],
-        ["*", f"{ARN}:role/*", f"{ARN}:user/a", f"{PARENT_ROLE}, {PARENT_ROLE}", f"{PARENT_ROLE},", '"'],
+        ["", PARENT_ROLE],
+        ["*", f"{ARN}:role/*", f"{ARN}:user/a", f"{PARENT_ROLE},{PARENT_ROLE}", f"{PARENT_ROLE},", '"'],
     ),
     ("Grants", ["", "[]", '[\n{"RoleArn":"x"}]'], ["{}", "x", "[", "[]x"]),
     ("RoleName", ["R", "a" * 64], ["", "*", "a/b", "a" * 65, "a,b", "a\n"]),

@@ -7,10 +7,9 @@ import pytest
 
 from tests.template.expansion import source
 from tests.template.rules import FUNCTIONS, refusal
-from tests.template.sides import BOTH, CHILD, PARENT, PARENT_ROLE, POOL
+from tests.template.sides import BOTH, CHILD, GRANTS, PARENT, PARENT_ROLE, POOL, SEVERAL
 
 ARN = "arn:aws:iam::111122223333"
-GRANTS = '[{"RoleArn":"x"}]'
 OF_THE_ROLE = {"InferenceComponentNames": "adapter-a", "AsyncInvocations": "true", "CallerAttribution": "true"}
 OF_THE_API = {
     "CallerAttribution": "true",
@@ -29,13 +28,13 @@ OF_THE_API = {
         {"Side": "Parent", "EndpointNames": "a,b", "TrustedPrincipalArns": f"{ARN}:role/a", "ExternalId": "tenant-7"},
         CHILD,
         {**CHILD, "ExternalId": "tenant-7", "EndpointRegion": "eu-west-1", "UserNames": "alice,bob"},
-        {"Side": "Child", "RoleArn": f"{PARENT_ROLE},{PARENT_ROLE}2", "Grants": GRANTS, "UserNames": "alice"},
+        {**SEVERAL, "UserNames": "alice"},
         BOTH,
         {**BOTH, "TrustedAccountIds": "555566667777", "TrustedPrincipalArns": f"{ARN}:user/a", "UserNames": "alice"},
         {**PARENT, **OF_THE_ROLE},
         {**CHILD, **OF_THE_API},
         {**BOTH, **OF_THE_ROLE, **OF_THE_API},
-        {"Side": "Child", "RoleArn": PARENT_ROLE, "Grants": GRANTS, **OF_THE_API},
+        {**SEVERAL, **OF_THE_API},
     ],
 )
 def test_rules_accept_what_makes_sense(given):
@@ -51,15 +50,16 @@ def test_rules_accept_what_makes_sense(given):
         ({**PARENT, "RoleArn": PARENT_ROLE}, "leave RoleArn"),
         ({**PARENT, "Grants": GRANTS}, "leave RoleArn and Grants"),
         ({**PARENT, "UserNames": "alice"}, "leave UserNames"),
-        ({"Side": "Child"}, "set RoleArn"),
+        ({"Side": "Child"}, "or Grants when there are several parents"),
         ({"Side": "Child", "EndpointNames": "a"}, "set RoleArn"),
-        ({"Side": "Child", "Grants": GRANTS}, "set RoleArn"),
         ({"Side": "Child", "RoleArn": PARENT_ROLE}, "set EndpointNames"),
         ({**CHILD, "TrustedAccountIds": "555566667777"}, "leave TrustedAccountIds"),
         ({**CHILD, "TrustedPrincipalArns": f"{ARN}:role/a"}, "leave TrustedAccountIds and TrustedPrincipalArns"),
-        ({**CHILD, "Grants": GRANTS}, "leave EndpointNames"),
-        ({"Side": "Child", "RoleArn": PARENT_ROLE, "Grants": GRANTS, "ExternalId": "tenant-7"}, "ExternalId"),
-        ({"Side": "Child", "RoleArn": PARENT_ROLE, "Grants": GRANTS, "EndpointRegion": "eu-west-1"}, "EndpointRegion"),
+        ({**CHILD, "Grants": GRANTS}, "Grants says everything itself: leave RoleArn, EndpointNames"),
+        ({**SEVERAL, "RoleArn": PARENT_ROLE}, "Grants says everything itself: leave RoleArn"),
+        ({**SEVERAL, "EndpointNames": "iris"}, "Grants says everything itself: leave RoleArn, EndpointNames"),
+        ({**SEVERAL, "ExternalId": "tenant-7"}, "Grants says everything itself"),
+        ({**SEVERAL, "EndpointRegion": "eu-west-1"}, "Grants says everything itself"),
         ({}, "set EndpointNames"),
         ({**BOTH, "RoleArn": PARENT_ROLE}, "leave RoleArn"),
         ({**BOTH, "Grants": GRANTS}, "leave RoleArn and Grants"),

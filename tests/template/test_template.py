@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.template.expansion import PSEUDO, ROOT, Stack, expanded, is_list, source
-from tests.template.sides import BOTH, CHILD, PARENT, PARENT_ROLE, SIDES
+from tests.template.sides import BOTH, CHILD, GRANTS, PARENT, PARENT_ROLE, SEVERAL, SIDES
 
 
 @SIDES
@@ -31,7 +31,7 @@ def test_c39_no_event_outlives_cloudformations_patience(given):
     assert delivery["FunctionName"] == "<ProvisionerFunction>"
     last_end = delivery["MaximumEventAgeInSeconds"] + provisioner["Timeout"]
     customs = [made["Properties"] for made in stack.resources.values() if made["Type"].startswith("Custom::")]
-    assert len(customs) == (2 if given is BOTH else 1)
+    assert len(customs) == (2 if given in (BOTH, SEVERAL) else 1)
     for custom in customs:
         assert custom["ServiceToken"] == "<ProvisionerFunction.Arn>"
         assert last_end < custom["ServiceTimeout"] <= 3600
@@ -114,8 +114,14 @@ def test_grants_of_one_parent_are_json(given, grant):
 
 
 def test_grants_of_several_parents_are_passed_as_they_are():
-    text = '[{"RoleArn": "x"}]'
-    assert grants(Side="Child", RoleArn=PARENT_ROLE, Grants=text) == text
+    assert grants(**SEVERAL) == GRANTS
+    assert Stack(**SEVERAL).properties("ExternalGrants") == {
+        "ServiceToken": "<ProvisionerFunction.Arn>",
+        "ServiceTimeout": 300,
+        "Grants": GRANTS,
+    }
+    for given in (PARENT, CHILD, BOTH):
+        assert "ExternalGrants" not in Stack(**given).resources
 
 
 def grants(**given):
@@ -127,15 +133,18 @@ def grants(**given):
     [
         (PARENT, {"RoleArn", "ExternalId", "PolicyArns", "ProvisionerArn"}),
         (CHILD, {"RoleArn", "ExternalId", "GroupArn", "ProvisionerArn", "ApiUrl"}),
+        (SEVERAL, {"RoleArn", "GroupArn", "ProvisionerArn", "ApiUrl"}),
         (BOTH, {"RoleArn", "ExternalId", "PolicyArns", "GroupArn", "ProvisionerArn", "ApiUrl"}),
     ],
-    ids=["parent", "child", "both"],
+    ids=["parent", "child", "several", "both"],
 )
 def test_outputs_of_each_side(given, names):
     outputs = Stack(**given).outputs
     assert outputs.keys() == names
-    assert outputs["RoleArn"] == (PARENT_ROLE if given is CHILD else "<ExternalRole>")
-    assert outputs["ExternalId"] == ("111122223333" if given is CHILD else "<ExternalRole.ExternalId>")
+    role = {"Child": PARENT_ROLE}.get(given["Side"], "<ExternalRole>")
+    assert outputs["RoleArn"] == ("<ExternalGrants.RoleArns>" if given is SEVERAL else role)
+    if given is not SEVERAL:
+        assert outputs["ExternalId"] == ("111122223333" if given is CHILD else "<ExternalRole.ExternalId>")
     api_url = "https://<Api>.execute-api.us-east-1.amazonaws.com/<Apiv1Stage>"
     assert outputs.get("ApiUrl", api_url) == api_url
     assert outputs["ProvisionerArn"] == "<ProvisionerFunction.Arn>"
@@ -154,7 +163,7 @@ def test_child_passes_its_parameters_to_the_invoker():
 
 def test_s03_an_external_id_that_was_typed_in_is_not_printed_back():
     assert "ExternalId" not in Stack(**CHILD, ExternalId="tenant-7").outputs
-    assert "ExternalId" not in Stack(Side="Child", RoleArn=PARENT_ROLE, Grants='[{"ExternalId":"tenant-7"}]').outputs
+    assert "tenant-7" not in str(Stack(**SEVERAL).outputs)
     for name in ("ExternalId", "Grants"):
         assert source()["Parameters"][name]["NoEcho"] is True
 
@@ -168,6 +177,14 @@ def test_permissions_come_before_the_custom_resources_and_go_after_them(given):
             assert {"ProvisionerFence", "Boundary", "ProvisionerDelivery", "ProvisionerLogGroup"} <= before, name
     if given is not PARENT:
         assert {"InvokerGrants", "InvokerLogGroup"} <= needed(stack, "InvokerFunction")
+
+
+def test_wrong_grants_fail_before_all_that_relies_on_them():
+    stack = Stack(**SEVERAL)
+    before = needed(stack, "ExternalGrants")
+    assert before == {made for made in stack.resources if made.startswith("Provisioner")} | {"Boundary"}
+    for name in ("InvokerGrants", "InvokerFunction", "Api", "ExternalGroup"):
+        assert "ExternalGrants" in needed(stack, name), name
 
 
 def needed(stack, name, above=()):

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 
 use sagemaker_external::api_arn::ApiArn;
 use sagemaker_external::arn::{Account, GroupArn, RoleArn};
-use sagemaker_external::grants::Grants;
 use sagemaker_external::name::{GroupName, IamPath, PolicyName, UserName};
 use sagemaker_external::policy::{Document, Effect, PermissionStatement, allow, quota};
 use serde_json::{Map, Value};
@@ -16,18 +15,8 @@ use crate::properties::Properties;
 use crate::request::Home;
 use crate::role::Defaults;
 
-const KNOWN: [&str; 10] = [
-    "RoleArns",
-    "Grants",
-    "ApiArns",
-    "GroupName",
-    "PolicyName",
-    "Path",
-    "UserNames",
-    "OnExisting",
-    "OnDelete",
-    "DryRun",
-];
+const KNOWN: [&str; 9] =
+    ["RoleArns", "ApiArns", "GroupName", "PolicyName", "Path", "UserNames", "OnExisting", "OnDelete", "DryRun"];
 const GROUP_NAME: &str = "SagemakerTester";
 const POLICY_NAME: &str = "AssumeSageMakerExternal";
 
@@ -85,7 +74,6 @@ impl GroupSpec {
                 "RoleArns: at least one role ARN is required; the parent's stack prints it as RoleArn".to_owned()
             );
         }
-        check_grants(&p, home, &role_arns)?;
         let api_arns = api_arns(&p, home)?;
         let users = p.parsed_list::<UserName>("UserNames")?.iter().map(ToString::to_string).collect();
         let place = GroupPlace {
@@ -128,17 +116,6 @@ impl GroupSpec {
             resource: self.api_arns.iter().cloned().collect(),
         });
         Document::new(allowed.statements().iter().cloned().chain(invoke).chain(note).collect())
-    }
-}
-
-/// `Grants`: the invoker's setting, for the check alone: a mistake in it fails the
-/// deployment, and not each request afterwards.
-fn check_grants(p: &Properties<'_>, home: &Home, role_arns: &BTreeSet<String>) -> Result<(), String> {
-    let Some(text) = p.parsed::<String>("Grants")? else { return Ok(()) };
-    let grants = Grants::parse(Some(&text), home.region.as_str()).map_err(|broken| broken.to_string())?;
-    match grants.roles().map(ToString::to_string).find(|role| !role_arns.contains(role)) {
-        Some(role) => Err(format!("RoleArns: {role} of Grants is missing; name every role that Grants names")),
-        None => Ok(()),
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::callback::{self, Answer, Outcome};
 use crate::error::Error;
+use crate::grants;
 use crate::half::{Data, GroupHalf, RoleHalf};
 use crate::iam::Iam;
 use crate::lifecycle::{Lifecycle, Progress};
@@ -155,9 +156,11 @@ impl Provisioner {
             Request::Update { kind: Kind::Group, id, properties, old } => {
                 life.update::<GroupHalf>(id, properties, old).await.map(success)
             }
+            Request::Create { kind: Kind::Grants, properties }
+            | Request::Update { kind: Kind::Grants, properties, .. } => grants::check(properties, home).map(success),
             Request::Delete { kind, id, properties } => {
                 let left = match (id.as_deref(), kind) {
-                    (Some(CREATE_FAILED | DRY_RUN), _) => Vec::new(),
+                    (Some(CREATE_FAILED | DRY_RUN), _) | (_, Kind::Grants) => Vec::new(),
                     (id, Kind::Role) => life.delete::<RoleHalf>(id, properties).await?,
                     (id, Kind::Group) => life.delete::<GroupHalf>(id, properties).await?,
                 };

@@ -1,14 +1,16 @@
 //! CloudFormation custom resources that make, change and remove the two IAM
 //! halves of a SageMaker grant: `Custom::SageMakerExternalRole` in the account
-//! that owns the endpoint, `Custom::SageMakerExternalGroup` in the one that calls it.
+//! that owns the endpoint, `Custom::SageMakerExternalGroup` in the one that calls it;
+//! and `Custom::SageMakerExternalGrants`, which checks an invoker's setting.
 //!
 //! `main → handler → lifecycle → the rest`. `request`, `response_url`, `properties`, `owner`,
-//! `role`, `role_plan`, `role_retire`, `pack`, `group`, `found` and `step` are pure; `iam` and `callback` have the
+//! `role`, `role_plan`, `role_retire`, `pack`, `group`, `grants`, `found` and `step` are pure; `iam` and `callback` have the
 //! effects, one service each.
 
 pub mod callback;
 pub mod error;
 pub mod found;
+pub mod grants;
 pub mod group;
 pub mod group_plan;
 pub mod half;

@@ -76,11 +76,12 @@ impl Envelope {
     }
 }
 
-/// The two custom resources.
+/// The custom resources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Role,
     Group,
+    Grants,
 }
 
 /// What is asked, with the properties still raw.
@@ -108,8 +109,10 @@ impl Request {
         let kind = match text(event, "ResourceType") {
             Some("Custom::SageMakerExternalRole") => Kind::Role,
             Some("Custom::SageMakerExternalGroup") => Kind::Group,
+            Some("Custom::SageMakerExternalGrants") => Kind::Grants,
             _ => {
-                let known = "Custom::SageMakerExternalRole or Custom::SageMakerExternalGroup";
+                let known = "Custom::SageMakerExternalRole, Custom::SageMakerExternalGroup or \
+                             Custom::SageMakerExternalGrants";
                 return Err(format!("Type: it must be {known}"));
             }
         };

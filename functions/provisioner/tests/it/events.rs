@@ -67,7 +67,8 @@ async fn c42_other_resource_types_are_refused() {
     {
         for event in [create(&role()), update(ROLE_ARN, &role(), &role())] {
             let (reason, _) = stage.fail(&with(event, json!({ "ResourceType": kind }))).await;
-            assert_eq!(reason, "Type: it must be Custom::SageMakerExternalRole or Custom::SageMakerExternalGroup");
+            let ours = ["Role", "Group", "Grants"].map(|kind| format!("Custom::SageMakerExternal{kind}"));
+            assert_eq!(reason, format!("Type: it must be {}, {} or {}", ours[0], ours[1], ours[2]));
         }
     }
     assert_eq!(stage.iam.take_calls(), [""; 0]);

@@ -70,6 +70,7 @@ async fn c34_bad_group_properties_fail_before_any_call() {
         (json!({"UserNames": ["a/b"]}), "UserNames: \"a/b\""),
         (json!({"Path": "x"}), "Path: \"x\""),
         (json!({"OnExisting": "x"}), "OnExisting: \"x\" must be Fail or Adopt"),
+        (json!({"Grants": "[]"}), "Grants: there is no such property"),
         (json!({"Users": ["a"]}), "Users: there is no such property; did you mean UserNames?"),
     ] {
         let (reason, id) = stage.fail(&create(&with(group(), change.clone()))).await;
@@ -120,32 +121,6 @@ async fn u31_a_missing_user_fails_and_is_rolled_back() {
     assert_eq!(id, GROUP_ARN);
     stage.succeed(&delete(&id, &users(&["alice", "nobody"]))).await;
     assert!(stage.iam.world().groups.is_empty());
-}
-
-/// What the invoker could not use, or may not assume, fails the deployment, in a sentence
-/// without an ExternalId and before any call.
-#[tokio::test(start_paused = true)]
-async fn s03_wrong_grants_fail_the_group() {
-    let role = "arn:aws:iam::777788889999:role/sagemaker-external/SageMakerExternal";
-    let grant = |role: &str| json!([{"RoleArn": role, "ExternalId": "canary", "EndpointNames": ["iris"]}]).to_string();
-    let other = role.replace("7777", "5555");
-    for (grants, says) in [
-        ("[{".to_owned(), "GRANTS must be a JSON list of grants".to_owned()),
-        ("[]".to_owned(), "GRANTS must hold at least one grant".to_owned()),
-        (grant("arn:aws:iam::1:role/R"), "GRANTS: grant 1 is wrong".to_owned()),
-        (grant(&other), format!("RoleArns: {other} of Grants is missing; name every role that Grants names")),
-    ] {
-        let stage = stage();
-        let (reason, id) = stage.fail(&create(&with(group(), json!({ "Grants": grants })))).await;
-        assert!(reason.starts_with(&says) && !reason.contains("canary"), "{reason}");
-        assert_eq!(id, "SageMakerExternal::CreateFailed");
-        assert_eq!(stage.iam.take_calls(), [""; 0]);
-    }
-    let stage = stage();
-    let (none, good) = (group(), with(group(), json!({"Grants": grant(role)})));
-    let id = stage.created(&create(&none)).await;
-    stage.succeed(&update(&id, &none, &good)).await;
-    assert_eq!(writes(&stage.iam.take_calls()), [""; 0], "IAM has no part in it");
 }
 
 /// U02, C13: a group of somebody else, or of another stack, stays as it is.

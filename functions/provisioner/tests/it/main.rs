@@ -17,6 +17,7 @@ mod create;
 mod delete;
 mod dry_run;
 mod events;
+mod grants;
 mod group;
 mod group_api;
 mod hazards;

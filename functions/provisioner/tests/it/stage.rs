@@ -186,9 +186,13 @@ fn event(kind: &str, request: &str, properties: &Value) -> Value {
     })
 }
 
-/// The kind is told from the properties: a group names roles.
+/// The kind is told from the properties: a group names roles, a role endpoints.
 fn kind(properties: &Value) -> &'static str {
-    if properties.get("RoleArns").is_some() { "ExternalGroup" } else { "ExternalRole" }
+    match properties {
+        group if group.get("RoleArns").is_some() => "ExternalGroup",
+        grants if grants.get("Grants").is_some() => "ExternalGrants",
+        _ => "ExternalRole",
+    }
 }
 
 pub fn create(properties: &Value) -> Value {
