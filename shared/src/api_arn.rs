@@ -7,12 +7,14 @@ use crate::arn::{Account, Region};
 use crate::name::Invalid;
 
 /// `arn:PARTITION:execute-api:REGION:ACCOUNT:API_ID/STAGE/METHOD/PATH`: one method of
-/// one stage, never a wildcard in any of these. In PATH a whole segment may be `*`,
-/// which is how a policy names a path parameter such as `{name}`.
+/// one stage, never a wildcard in any of these. In PATH a whole segment but the first
+/// may be `*`, which is how a policy names a path parameter such as `{name}`. IAM's `*`
+/// is any run of characters, slashes among them: at the end it stands for every longer
+/// path as well, so the first segment, the collection, is always literal.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ApiArn {
     pub account: Account,
-    region: Region,
+    pub region: Region,
     /// `API_ID/STAGE/METHOD/PATH`.
     route: String,
 }
@@ -25,7 +27,7 @@ impl FromStr for ApiArn {
     fn from_str(value: &str) -> Result<Self, Invalid> {
         parse(value).ok_or_else(|| {
             let rule = "of the form arn:aws:execute-api:us-east-1:111122223333:API_ID/STAGE/METHOD/PATH, \
-                        where only a whole segment of PATH may be *";
+                        where only a whole segment of PATH after the first may be *";
             Invalid::new("API ARN", value, rule)
         })
     }
@@ -42,7 +44,11 @@ fn parse(arn: &str) -> Option<ApiArn> {
     let (api, stage, method) = (segments.next()?, segments.next()?, segments.next()?);
     let path: Vec<&str> = segments.collect();
     // The root of an API is one empty segment, METHOD and a slash; elsewhere none is empty.
-    let good_path = path == [""] || (!path.is_empty() && path.iter().all(|segment| is_segment(segment)));
+    let good_path = match path.as_slice() {
+        [""] => true,
+        [first, rest @ ..] => is_literal(first) && rest.iter().all(|segment| *segment == "*" || is_literal(segment)),
+        [] => false,
+    };
     let good = is_word(api, 64, |b| b.is_ascii_lowercase() || b.is_ascii_digit())
         && is_word(stage, 128, |b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
         && METHODS.contains(&method)
@@ -51,10 +57,9 @@ fn parse(arn: &str) -> Option<ApiArn> {
     good.then(|| ApiArn { account, region, route: route.to_owned() })
 }
 
-/// What API Gateway lets stand in a path, or the one wildcard; never a policy
-/// variable, a `?` or a part of a wildcard.
-fn is_segment(segment: &str) -> bool {
-    segment == "*" || is_word(segment, 512, |b| b.is_ascii_alphanumeric() || b"-._~:,".contains(&b))
+/// What API Gateway lets stand in a path; never a policy variable, nor a wildcard.
+fn is_literal(segment: &str) -> bool {
+    is_word(segment, 512, |b| b.is_ascii_alphanumeric() || b"-._~:,".contains(&b))
 }
 
 fn is_word(text: &str, longest: usize, inside: impl Fn(u8) -> bool) -> bool {
@@ -86,7 +91,7 @@ mod tests {
         }
     }
 
-    /// S07: nothing but a segment of the path is ever a wildcard.
+    /// S07: nothing but a later segment of the path is ever a wildcard.
     #[test]
     fn s07_wider_and_foreign_shapes_are_refused() {
         for arn in [
@@ -108,6 +113,9 @@ mod tests {
             "arn:aws:execute-api:us-east-1:111122223333:a1b2/v1/GET/endpoints/",
             "arn:aws:execute-api:us-east-1:111122223333:a1b2/v1/GET/end*",
             "arn:aws:execute-api:us-east-1:111122223333:a1b2/v1/GET/**",
+            "arn:aws:execute-api:us-east-1:111122223333:a1b2/v1/GET/*",
+            "arn:aws:execute-api:us-east-1:111122223333:a1b2/v1/GET/*/invocations",
+            "arn:aws:execute-api:us-east-1:111122223333:a1b2/v1/GET/endpoints/**",
             "arn:aws:execute-api:us-east-1:111122223333:a1b2/v1/GET/endpoint?",
             "arn:aws:execute-api:us-east-1:111122223333:a1b2/v1/GET/{name}",
             "arn:aws:execute-api:us-east-1:111122223333:a1b2/v1/GET/${aws:username}",
@@ -130,6 +138,7 @@ mod tests {
                 let (head, path) = text.split_at(text.match_indices('/').nth(2).map_or(0, |(at, _)| at));
                 prop_assert!(!head.contains('*'), "{}", text);
                 prop_assert!(path.split('/').all(|segment| segment == "*" || !segment.contains(['*', '?', '$'])));
+                prop_assert!(path.split('/').nth(1) != Some("*"), "{}", text);
             }
         }
     }

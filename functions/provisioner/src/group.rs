@@ -119,11 +119,15 @@ impl GroupSpec {
     }
 }
 
-/// `ApiArns`: only of the group's own account, since no other lets our members in.
+/// `ApiArns`: only of the group's own account, since no other lets our members in, and of
+/// the provisioner's own region.
 fn api_arns(p: &Properties<'_>, home: &Home) -> Result<BTreeSet<String>, String> {
     let arns = p.parsed_list::<ApiArn>("ApiArns")?;
-    match arns.iter().find(|arn| arn.account != home.account) {
-        Some(foreign) => Err(format!("ApiArns: {foreign} is not an API of this account, {}", home.account.id)),
+    match arns.iter().find(|arn| (&arn.account, &arn.region) != (&home.account, &home.region)) {
+        Some(foreign) => Err(format!(
+            "ApiArns: {foreign} is not an API of this account and region, {} and {}",
+            home.account.id, home.region
+        )),
         None => Ok(arns.iter().map(ToString::to_string).collect()),
     }
 }

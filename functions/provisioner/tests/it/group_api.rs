@@ -41,12 +41,15 @@ async fn c34_bad_routes_fail_before_any_call() {
     let many: Vec<String> = (0..70).map(|n| format!("{LIST}/{n:02}")).collect();
     for (arns, wanted) in [
         (json!([LIST, "*"]), "ApiArns: \"*\" is not a valid API ARN: it must be of the form arn:aws:execute-api:"),
-        (json!([LIST.replace("/v1/", "/*/")]), "where only a whole segment of PATH may be *"),
+        (json!([LIST.replace("/v1/", "/*/")]), "where only a whole segment of PATH after the first may be *"),
+        (json!([LIST.replace("/GET/endpoints", "/GET/*")]), "where only a whole segment of PATH after the first"),
         (
             json!([LIST.replace("111122223333", "444455556666")]),
-            "444455556666:a1b2c3d4e5/v1/GET/endpoints is not an API of this account, 111122223333",
+            "444455556666:a1b2c3d4e5/v1/GET/endpoints is not an API of this account and region, \
+             111122223333 and us-east-1",
         ),
         (json!([LIST.replace("arn:aws:", "arn:aws-cn:")]), "is not an API of this account"),
+        (json!([LIST.replace("us-east-1", "eu-west-1")]), "is not an API of this account and region"),
         (json!(many), "RoleArns, ApiArns: the group's policy would have"),
         (json!({}), "ApiArns: it must be a list of strings"),
     ] {
