@@ -132,9 +132,9 @@ def grants(**given):
     ("given", "names"),
     [
         (PARENT, {"RoleArn", "ExternalId", "PolicyArns", "ProvisionerArn"}),
-        (CHILD, {"RoleArn", "ExternalId", "GroupArn", "ProvisionerArn", "ApiUrl"}),
-        (SEVERAL, {"RoleArn", "GroupArn", "ProvisionerArn", "ApiUrl"}),
-        (BOTH, {"RoleArn", "ExternalId", "PolicyArns", "GroupArn", "ProvisionerArn", "ApiUrl"}),
+        (CHILD, {"RoleArn", "ExternalId", "GroupArn", "InvokerRoleArn", "ProvisionerArn", "ApiUrl"}),
+        (SEVERAL, {"RoleArn", "GroupArn", "InvokerRoleArn", "ProvisionerArn", "ApiUrl"}),
+        (BOTH, {"RoleArn", "ExternalId", "PolicyArns", "GroupArn", "InvokerRoleArn", "ProvisionerArn", "ApiUrl"}),
     ],
     ids=["parent", "child", "several", "both"],
 )
@@ -147,6 +147,7 @@ def test_outputs_of_each_side(given, names):
         assert outputs["ExternalId"] == ("111122223333" if given is CHILD else "<ExternalRole.ExternalId>")
     api_url = "https://<Api>.execute-api.us-east-1.amazonaws.com/<Apiv1Stage>"
     assert outputs.get("ApiUrl", api_url) == api_url
+    assert outputs.get("InvokerRoleArn", "<InvokerRole.Arn>") == "<InvokerRole.Arn>"
     assert outputs["ProvisionerArn"] == "<ProvisionerFunction.Arn>"
     export = expanded()["Outputs"]["ProvisionerArn"]["Export"]
     assert export == {"Name": {"Fn::Sub": "${AWS::StackName}-ProvisionerArn"}}
