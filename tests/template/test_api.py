@@ -120,9 +120,18 @@ def test_the_api_is_regional_passes_bytes_and_has_one_stage_without_body_logs():
     assert api["BinaryMediaTypes"] == api["Body"]["x-amazon-apigateway-binary-media-types"] == ["*/*"]
     [stage] = stack.of_type("AWS::ApiGateway::Stage").values()
     assert stage["StageName"] == "v1"
-    assert stage["MethodSettings"] == [
-        {"ResourcePath": "/*", "HttpMethod": "*", "LoggingLevel": "OFF", "DataTraceEnabled": False},
-    ]
+    everywhere, doctor = stage["MethodSettings"]
+    silent = {"LoggingLevel": "OFF", "DataTraceEnabled": False}
+    assert everywhere == {"ResourcePath": "/*", "HttpMethod": "*", **silent}
+    # A setting of one method replaces the one for all, so it must be silent itself.
+    path, method = EXAMINE
+    assert doctor == {
+        "ResourcePath": "/" + path.replace("/", "~1"),
+        "HttpMethod": method.upper(),
+        **silent,
+        "ThrottlingRateLimit": 2,
+        "ThrottlingBurstLimit": 5,
+    }
 
 
 def test_s14_only_this_api_may_invoke_and_only_the_invoker():
