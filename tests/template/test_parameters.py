@@ -8,7 +8,7 @@ import pytest
 
 from tests.template.expansion import ROOT, Stack, is_list, parameters, source
 from tests.template.rules import fits, refusal
-from tests.template.sides import BOTH, CHILD, PARENT, PARENT_ROLE, POOL, ROUTES
+from tests.template.sides import BOTH, CHILD, PARENT, PARENT_ROLE, POOL, ROUTES, SEVERAL
 
 # Other stacks and scripts use these names.
 PARAMETERS = {
@@ -246,10 +246,15 @@ def events(pattern):
 def test_events_for_the_provisioner_are_what_this_template_would_send():
     found = events("provisioner-*.json")
     acts = ("create", "update", "delete")
-    assert found.keys() == {f"provisioner-{half}-{act}" for half in ("role", "group") for act in acts}
+    resources = {
+        "role": ("ExternalRole", PARENT),
+        "group": ("ExternalGroup", CHILD),
+        "grants": ("ExternalGrants", SEVERAL),
+    }
+    assert found.keys() == {f"provisioner-{kind}-{act}" for kind in resources for act in acts}
     for name, event in found.items():
-        _, half, act = name.split("-")
-        logical, given = ("ExternalRole", PARENT) if half == "role" else ("ExternalGroup", CHILD)
+        _, kind, act = name.split("-")
+        logical, given = resources[kind]
         resource = Stack(**given).resources[logical]
         assert (event["LogicalResourceId"], event["ResourceType"]) == (logical, resource["Type"]), name
         assert event["RequestType"] == act.capitalize()
