@@ -1,5 +1,6 @@
 """CallerAttribution on both sides: what the parent's CloudTrail would be told of the caller, and with which rights."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -19,8 +20,8 @@ class Pair:
 
     world: World
 
-    def deployed(self, parent: str, child: str) -> deploy.Stack:
-        """Both halves with these values of CallerAttribution; the child's stack."""
+    def deployed(self, parent: str, child: str, grant: bool | None = None) -> deploy.Stack:
+        """Both halves with these values of CallerAttribution, and one of the grant's own; the child's stack."""
         names = {"RoleName": "NamedExternal", "PolicyName": "NamedInvokeEndpoint"}
         made = deploy.deploy(
             self.world.cloud,
@@ -29,13 +30,17 @@ class Pair:
             {"EndpointNames": ["echo"], "TrustedAccountIds": [CHILD], "CallerAttribution": parent, **names},
             "named-parent",
         )
+        role, grants = made.outputs["RoleArn"], ""
+        if grant is not None:
+            grants = json.dumps([{"RoleArn": role, "EndpointNames": ["echo"], "CallerAttribution": grant}])
         return deploy.deploy(
             self.world.cloud,
             CHILD,
             "child",
             {
-                "RoleArn": made.outputs["RoleArn"],
-                "EndpointNames": ["echo"],
+                "RoleArn": "" if grants else role,
+                "EndpointNames": "" if grants else ["echo"],
+                "Grants": grants,
                 "UserNames": ["tester"],
                 "GroupName": "NamedTesters",
                 "CallerAttribution": child,
@@ -92,3 +97,10 @@ def test_a_child_that_does_not_ask_is_served_without(pair: Pair):
     child = pair.deployed(parent="true", child="false")
     (call,) = pair.invoke(child).assumed
     assert attributes(call) == []
+
+
+@pytest.mark.parametrize(("child", "grant"), [("false", True), ("true", False)], ids=["named", "unnamed"])
+def test_a_grant_decides_for_itself(pair: Pair, child: str, grant: bool):
+    (call,) = pair.invoke(pair.deployed("true", child, grant)).assumed
+    assert call["params"].get("SourceIdentity") == ("tester" if grant else None)
+    assert bool(attributes(call)) == grant
