@@ -19,10 +19,12 @@ def test_parent_outputs(world: World):
 
 def test_child_outputs(world: World):
     function, api = world.child.physical_id("ProvisionerFunction"), world.child.physical_id("Api")
+    invoker = world.child.physical_id("InvokerRole")
     assert world.child.outputs == {
         "RoleArn": world.role,
         "ExternalId": PARENT,
         "GroupArn": f"arn:aws:iam::{CHILD}:group{PATH}SagemakerTester",
+        "InvokerRoleArn": f"arn:aws:iam::{CHILD}:role/{invoker}",
         "ProvisionerArn": f"arn:aws:lambda:{world.cloud.region}:{CHILD}:function:{function}",
         "ApiUrl": f"https://{api}.execute-api.{world.cloud.region}.amazonaws.com/v1",
     }
