@@ -13,10 +13,12 @@ use tokio::time::Instant;
 use crate::callback::{self, Answer, Outcome};
 use crate::error::Error;
 use crate::grants;
-use crate::half::{Data, GroupHalf, RoleHalf};
+use crate::group_half::GroupHalf;
+use crate::half::{Data, RoleHalf};
 use crate::iam::Iam;
-use crate::lifecycle::{Lifecycle, Progress};
+use crate::lifecycle::Lifecycle;
 use crate::owner::Owner;
+use crate::progress::Progress;
 use crate::request::{Envelope, Home, Kind, Request};
 use crate::role::Defaults;
 

@@ -3,7 +3,7 @@
 //! that owns the endpoint, `Custom::SageMakerExternalGroup` in the one that calls it;
 //! and `Custom::SageMakerExternalGrants`, which checks an invoker's setting.
 //!
-//! `main → handler → lifecycle → the rest`. `request`, `response_url`, `properties`, `owner`,
+//! `main → handler → lifecycle (and its removal) → the rest`. `request`, `response_url`, `properties`, `owner`,
 //! `role`, `role_plan`, `role_retire`, `pack`, `group`, `grants`, `found` and `step` are pure; `iam` and `callback` have the
 //! effects, one service each.
 
@@ -12,6 +12,7 @@ pub mod error;
 pub mod found;
 pub mod grants;
 pub mod group;
+pub mod group_half;
 pub mod group_plan;
 pub mod half;
 pub mod handler;
@@ -19,7 +20,9 @@ pub mod iam;
 pub mod lifecycle;
 pub mod owner;
 mod pack;
+pub mod progress;
 pub mod properties;
+mod removal;
 pub mod request;
 pub mod response_url;
 pub mod role;

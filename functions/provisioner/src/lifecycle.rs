@@ -1,7 +1,6 @@
 //! Create, Update and Delete, the same for both halves: read what is there, plan
 //! the difference, carry it out, and clean up after oneself.
 
-use std::sync::Mutex;
 use std::time::Duration;
 
 use sagemaker_external::failure::{Failure, Kind};
@@ -12,6 +11,7 @@ use crate::half::{Data, Half, Plan};
 use crate::handler::DRY_RUN;
 use crate::iam::{Iam, Made};
 use crate::owner::Owner;
+use crate::progress::{Inner, Progress};
 use crate::properties::RESERVED;
 use crate::request::Home;
 use crate::role::Defaults;
@@ -22,59 +22,11 @@ const PLAN: &str = "Plan";
 
 /// Waits before a plan is made anew, because IAM turned out otherwise than read: its
 /// copies lag by some seconds.
-const REPLAN: [Duration; 4] =
+pub(crate) const REPLAN: [Duration; 4] =
     [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(8)];
-/// Waits before something that should be there is believed to be gone.
-const GONE: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
 const REMOVED: &str = "it was removed while it was being made";
 /// A unique id of IAM's, such as AROA… or AGPA….
 const ID_LENGTH: usize = 21;
-
-/// What has happened so far, for whoever has to answer in the end: also after a
-/// panic or a timeout in the middle.
-#[derive(Debug, Default)]
-pub struct Progress(Mutex<Inner>);
-
-#[derive(Debug, Default, Clone)]
-struct Inner {
-    step: Option<String>,
-    /// The id of what this run, or an earlier one that was cut off, may have made.
-    id: Option<String>,
-    /// Whether a write may have taken effect in this run.
-    wrote: bool,
-    /// Whether the entity itself may have been made in this run.
-    made: bool,
-    /// Whether it was, for certain.
-    confirmed: bool,
-}
-
-impl Progress {
-    /// The step that is running, or ran last.
-    pub fn step(&self) -> Option<String> {
-        self.get().step
-    }
-
-    /// The id under which a Delete finds what may have been made; `None` when nothing
-    /// can have been.
-    pub fn touched(&self) -> Option<String> {
-        self.get().id
-    }
-
-    /// Whether the role or the group itself may have been made in this run.
-    fn made(&self) -> bool {
-        self.get().made
-    }
-
-    fn get(&self) -> Inner {
-        self.0.lock().map(|inner| inner.clone()).unwrap_or_default()
-    }
-
-    fn set(&self, change: impl FnOnce(&mut Inner)) {
-        if let Ok(mut inner) = self.0.lock() {
-            change(&mut inner);
-        }
-    }
-}
 
 /// What one event is carried out with.
 pub struct Lifecycle<'a> {
@@ -136,22 +88,6 @@ impl Lifecycle<'_> {
             }
         }
         result
-    }
-
-    /// Removes what `id` names and this owner made; with an id that CloudFormation
-    /// invented (C11), what the properties name. Says what was left alone.
-    pub async fn delete<H: Half>(
-        &self,
-        id: Option<&str>,
-        properties: &Map<String, Value>,
-    ) -> Result<Vec<String>, Error> {
-        let traced = || H::traced(properties, self.home, self.defaults);
-        let named = id.and_then(|id| H::named(id, traced()?));
-        let expected = named.is_some();
-        match named.or_else(traced) {
-            Some(place) => self.retire::<H>(&place, expected).await,
-            None => Ok(vec!["nothing: no entity could be told from the event".to_owned()]),
-        }
     }
 
     async fn wish<H: Half>(&self, properties: &Map<String, Value>, id: Option<&str>) -> Result<H::Spec, Error> {
@@ -245,43 +181,8 @@ impl Lifecycle<'_> {
         Err(Error::Refused(reason.to_owned()))
     }
 
-    /// `expected`: CloudFormation names the entity by the id that we gave, so one read
-    /// that does not find it may be of a copy that lags.
-    async fn retire<H: Half>(&self, place: &H::Place, expected: bool) -> Result<Vec<String>, Error> {
-        let (mut waits, mut gone) = (REPLAN.iter(), GONE.iter());
-        loop {
-            let state = H::observe(self.iam, place, None, &self.owner).await.map_err(Error::Read)?;
-            if expected
-                && H::is_absent(&state)
-                && let Some(wait) = gone.next()
-            {
-                tokio::time::sleep(*wait).await;
-                continue;
-            }
-            let (steps, mut left) = H::retire(place, &self.owner, &state).map_err(Error::Refused)?;
-            if expected && H::is_absent(&state) {
-                left.push(format!("{}, which is not there: others removed or renamed it", H::id(place)));
-            }
-            match self.carry_out(&steps, &H::id(place)).await {
-                Ok(_) => return Ok(left),
-                Err(Error::Step { step, failure }) if is_surprise(&step, &failure) => match waits.next() {
-                    Some(wait) => tokio::time::sleep(*wait).await,
-                    None => return Err(Error::Step { step, failure }),
-                },
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    /// As `retire`, where the answer is about something else: a failure is logged.
-    async fn undo<H: Half>(&self, place: &H::Place) {
-        if let Err(error) = self.retire::<H>(place, false).await {
-            tracing::error!(id = H::id(place), error = %error, "could not remove what a failed update made");
-        }
-    }
-
     /// The steps one after the other, up to the first that fails.
-    async fn carry_out(&self, steps: &[Step], id: &str) -> Result<Option<Made>, Error> {
+    pub(crate) async fn carry_out(&self, steps: &[Step], id: &str) -> Result<Option<Made>, Error> {
         let mut entity = None;
         let mut fresh = false;
         for step in steps {
@@ -324,7 +225,7 @@ fn settings(properties: &Map<String, Value>) -> impl Iterator<Item = (&String, &
 
 /// IAM is not as it was read: another run, a lost answer (after which the SDK's second
 /// try may meet what the first one did, a sixth version for one).
-fn is_surprise(step: &Step, failure: &Failure) -> bool {
+pub(crate) fn is_surprise(step: &Step, failure: &Failure) -> bool {
     let twice = matches!(step, Step::PutPolicy { .. }) && failure.code.starts_with("LimitExceeded");
     // A missing user will not come by waiting.
     let no_user = matches!(step, Step::AddUser { .. }) && failure.kind == Kind::NotFound;

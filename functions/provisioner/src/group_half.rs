@@ -1,0 +1,108 @@
+//! The child's half behind the lifecycle's interface.
+
+use std::collections::BTreeSet;
+
+use sagemaker_external::arn::GroupArn;
+use sagemaker_external::failure::Failure;
+use serde_json::{Map, Value};
+
+use crate::group::{GroupPlace, GroupSpec};
+use crate::group_plan::{self, Group};
+use crate::half::{Data, Half, Plan, Retirement};
+use crate::iam::{Iam, Made};
+use crate::owner::Owner;
+use crate::request::Home;
+use crate::role::Defaults;
+
+/// The child's.
+pub struct GroupHalf;
+
+impl Half for GroupHalf {
+    type Place = GroupPlace;
+    type Spec = GroupSpec;
+    type State = Option<Group>;
+
+    fn parse(properties: &Map<String, Value>, home: &Home, defaults: &Defaults) -> Result<GroupSpec, String> {
+        GroupSpec::parse(properties, home, defaults)
+    }
+
+    fn place(spec: &GroupSpec) -> &GroupPlace {
+        &spec.place
+    }
+
+    fn traced(properties: &Map<String, Value>, home: &Home, defaults: &Defaults) -> Option<GroupPlace> {
+        GroupPlace::from_traces(properties, home, defaults)
+    }
+
+    fn named(id: &str, traced: GroupPlace) -> Option<GroupPlace> {
+        let GroupArn { account, path, name } = id.parse().ok()?;
+        (account == traced.account).then_some(GroupPlace { path, name, proven: true, ..traced })
+    }
+
+    fn id(place: &GroupPlace) -> String {
+        place.group_arn().to_string()
+    }
+
+    fn name(place: &GroupPlace) -> &str {
+        place.name.as_str()
+    }
+
+    async fn located(iam: &Iam, mut spec: GroupSpec, owner: &Owner, id: Option<&str>) -> Result<GroupSpec, Failure> {
+        let elsewhere = id.and_then(|id| id.parse::<GroupArn>().ok());
+        let elsewhere = elsewhere.is_some_and(|arn| arn.name == spec.place.name && arn.path != spec.place.path);
+        if (spec.adopt.is_some() || elsewhere)
+            && let Some(group) = iam.group_state(&spec.place).await?
+            && (group.is_adopted(owner) || (spec.adopt.is_some() && group.is_adoptable(owner)))
+        {
+            spec.place.path = group.arn.path;
+        }
+        Ok(spec)
+    }
+
+    fn is_begun(state: &Option<Group>, owner: &Owner) -> bool {
+        state.as_ref().is_some_and(|group| group.is_begun(owner))
+    }
+
+    fn is_absent(state: &Option<Group>) -> bool {
+        state.is_none()
+    }
+
+    fn dry_run(spec: &GroupSpec) -> bool {
+        spec.dry_run
+    }
+
+    async fn observe(
+        iam: &Iam,
+        place: &GroupPlace,
+        _: Option<&GroupPlace>,
+        _: &Owner,
+    ) -> Result<Option<Group>, Failure> {
+        iam.group_state(place).await
+    }
+
+    fn converge(
+        spec: &GroupSpec,
+        owner: &Owner,
+        state: &Option<Group>,
+        old: &Map<String, Value>,
+        before: Option<&GroupSpec>,
+    ) -> Result<Plan, String> {
+        let old_users = old.get("UserNames").and_then(Value::as_array).into_iter().flatten();
+        let old_users: BTreeSet<String> =
+            old_users.filter_map(Value::as_str).map(|user| user.trim().to_owned()).collect();
+        let steps = {
+            let changed = before.is_some_and(|before| before.place.name == spec.place.name && !before.allows_as(spec));
+            group_plan::converge(spec, owner, state.as_ref(), &old_users, changed)?
+        };
+        let existing = state.as_ref().map(|group| Made { arn: group.arn.to_string(), id: String::new() });
+        Ok(Plan { steps, existing, policies: Vec::new() })
+    }
+
+    fn retire(place: &GroupPlace, owner: &Owner, state: &Option<Group>) -> Result<Retirement, String> {
+        group_plan::retire(place, owner, state.as_ref())
+    }
+
+    fn data(spec: &GroupSpec, made: &Made, _: &[String]) -> Data {
+        Data::from([("GroupName", spec.place.name.to_string()), ("GroupArn", made.arn.clone())])
+    }
+}

@@ -1,0 +1,49 @@
+//! What an event has done so far.
+
+use std::sync::Mutex;
+
+/// What has happened so far, for whoever has to answer in the end: also after a
+/// panic or a timeout in the middle.
+#[derive(Debug, Default)]
+pub struct Progress(Mutex<Inner>);
+
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Inner {
+    pub(crate) step: Option<String>,
+    /// The id of what this run, or an earlier one that was cut off, may have made.
+    pub(crate) id: Option<String>,
+    /// Whether a write may have taken effect in this run.
+    pub(crate) wrote: bool,
+    /// Whether the entity itself may have been made in this run.
+    pub(crate) made: bool,
+    /// Whether it was, for certain.
+    pub(crate) confirmed: bool,
+}
+
+impl Progress {
+    /// The step that is running, or ran last.
+    pub fn step(&self) -> Option<String> {
+        self.get().step
+    }
+
+    /// The id under which a Delete finds what may have been made; `None` when nothing
+    /// can have been.
+    pub fn touched(&self) -> Option<String> {
+        self.get().id
+    }
+
+    /// Whether the role or the group itself may have been made in this run.
+    pub(crate) fn made(&self) -> bool {
+        self.get().made
+    }
+
+    pub(crate) fn get(&self) -> Inner {
+        self.0.lock().map(|inner| inner.clone()).unwrap_or_default()
+    }
+
+    pub(crate) fn set(&self, change: impl FnOnce(&mut Inner)) {
+        if let Ok(mut inner) = self.0.lock() {
+            change(&mut inner);
+        }
+    }
+}
