@@ -47,6 +47,10 @@ impl Half for GroupHalf {
         place.name.as_str()
     }
 
+    fn giving_back(place: &GroupPlace) -> GroupPlace {
+        GroupPlace { remove_adopted: false, ..place.clone() }
+    }
+
     async fn located(iam: &Iam, mut spec: GroupSpec, owner: &Owner, id: Option<&str>) -> Result<GroupSpec, Failure> {
         let elsewhere = id.and_then(|id| id.parse::<GroupArn>().ok());
         let elsewhere = elsewhere.is_some_and(|arn| arn.name == spec.place.name && arn.path != spec.place.path);

@@ -35,7 +35,7 @@ pub type Retirement = (Vec<Step>, Vec<String>);
 
 pub trait Half {
     /// Where the entity may stand: what a physical id or properties name.
-    type Place: Send + Sync;
+    type Place: Clone + Send + Sync;
     type Spec: Send + Sync;
     type State: Send;
 
@@ -50,6 +50,8 @@ pub trait Half {
     fn id(place: &Self::Place) -> String;
     /// Its name, which no two entities of the account share.
     fn name(place: &Self::Place) -> &str;
+    /// The same place, where what was adopted is given back whatever `OnDelete` says.
+    fn giving_back(place: &Self::Place) -> Self::Place;
     /// Whether something is there that an earlier run for this owner may have made.
     fn is_begun(state: &Self::State, owner: &Owner) -> bool;
     /// Whether nothing at all of the entity is there.
@@ -114,6 +116,10 @@ impl Half for RoleHalf {
 
     fn name(place: &RolePlace) -> &str {
         place.name.as_str()
+    }
+
+    fn giving_back(place: &RolePlace) -> RolePlace {
+        RolePlace { remove_adopted: false, ..place.clone() }
     }
 
     async fn located(iam: &Iam, mut spec: RoleSpec, owner: &Owner, id: Option<&str>) -> Result<RoleSpec, Failure> {

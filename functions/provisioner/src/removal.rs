@@ -56,9 +56,10 @@ impl Lifecycle<'_> {
         }
     }
 
-    /// As `retire`, where the answer is about something else: a failure is logged.
+    /// As `retire`, where the answer is about something else: a failure is logged. What
+    /// was adopted is given back: `OnDelete` is about a Delete, which nobody asked for.
     pub(crate) async fn undo<H: Half>(&self, place: &H::Place) {
-        if let Err(error) = self.retire::<H>(place, false).await {
+        if let Err(error) = self.retire::<H>(&H::giving_back(place), false).await {
             tracing::error!(id = H::id(place), error = %error, "could not remove what a failed update made");
         }
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::iam::Fault;
+use crate::iam::{Fault, Role};
 use crate::stage::{ROLE_ARN, Stage, create, delete, role, update, with, writes};
 
 const NEW_ARN: &str = "arn:aws:iam::111122223333:role/sagemaker-external/New";
@@ -212,4 +212,34 @@ async fn c18_a_failing_rollback_keeps_the_old_role() {
     assert_eq!(kept, NEW_ARN);
     assert_eq!(stage.iam.world().roles.len(), 2, "both are as they were");
     assert_eq!(stage.iam.world().roles["sagemakerexternal"].attached.len(), 1);
+}
+
+/// `OnDelete: Remove` is about a Delete: what a failed replacement had adopted is given
+/// back, by the Update itself or by its rollback.
+#[tokio::test(start_paused = true)]
+async fn c18_a_failed_replacement_gives_back_what_it_adopted() {
+    for undone_at_once in [true, false] {
+        let stage = Stage::new();
+        let mine = with(role(), json!({"RoleName": "Mine", "PolicyName": "MineToo"}));
+        let id = stage.created(&create(&mine)).await;
+        {
+            let mut world = stage.iam.world();
+            let hand =
+                Role { name: "Hand".to_owned(), tags: [].into(), attached: [].into(), ..world.roles["mine"].clone() };
+            world.roles.insert("hand".to_owned(), hand);
+        }
+        let before = stage.iam.world().roles.clone();
+        let hand = json!({"RoleName": "Hand", "PolicyName": "HandToo", "OnExisting": "Adopt", "OnDelete": "Remove",
+                          "MaxSessionDuration": "7200"});
+        let hand = with(role(), hand);
+        stage.iam.fault("UpdateRole", Fault::Refused(400, "Throttling", "Rate exceeded"));
+        if !undone_at_once {
+            stage.iam.fault("UntagRole", Fault::Refused(400, "Throttling", "Rate exceeded"));
+        }
+        stage.fail(&update(&id, &mine, &hand)).await;
+        assert_eq!(stage.iam.world().roles == before, undone_at_once);
+        stage.succeed(&update(&id, &hand, &mine)).await;
+        assert_eq!(stage.iam.world().roles, before);
+        assert_eq!(stage.iam.world().policies.keys().collect::<Vec<_>>(), ["minetoo"]);
+    }
 }
