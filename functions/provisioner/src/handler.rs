@@ -18,16 +18,9 @@ use crate::half::{Data, RoleHalf};
 use crate::iam::Iam;
 use crate::lifecycle::Lifecycle;
 use crate::owner::Owner;
-use crate::progress::Progress;
-use crate::request::{Envelope, Home, Kind, Request};
+use crate::progress::{Progress, Trace};
+use crate::request::{CREATE_FAILED, CREATE_INTERRUPTED, Envelope, Home, Kind, MISSING_ID, Request};
 use crate::role::Defaults;
-
-/// The id of a Create that made nothing; its Delete touches nothing (C08, C09).
-pub const CREATE_FAILED: &str = "SageMakerExternal::CreateFailed";
-/// The id of a Create that only planned; its Delete touches nothing either.
-pub const DRY_RUN: &str = "SageMakerExternal::DryRun";
-/// In answers to events that should have had an id and did not (C37).
-pub const MISSING_ID: &str = "SageMakerExternal::MissingPhysicalResourceId";
 
 /// What is kept for the answer itself when the work runs out of time (C27): two tries.
 const ANSWER_MARGIN: Duration = Duration::from_secs(10);
@@ -141,13 +134,19 @@ impl Provisioner {
         let defaults = match (&self.settings.defaults, request) {
             (Ok(defaults), _) => defaults.clone(),
             // Nothing blocks a Delete (C35).
-            (Err(sentence), Request::Delete { .. }) => fallback().ok_or_else(|| Error::Refused(sentence.clone()))?,
+            (Err(sentence), Request::Delete { .. } | Request::Nothing) => {
+                fallback().ok_or_else(|| Error::Refused(sentence.clone()))?
+            }
             (Err(sentence), _) => return Err(Error::Refused(sentence.clone())),
         };
         let fits = |id: &str, data: &Data| callback::fits(envelope, id, data);
         let life = Lifecycle { iam: &self.iam, home, defaults: &defaults, owner, progress, fits: &fits };
         let success = |(physical_id, data)| Answer { physical_id, outcome: Outcome::Success { data, note: None } };
         match request {
+            Request::Nothing => {
+                let physical_id = envelope.physical_id.clone().unwrap_or_else(|| MISSING_ID.to_owned());
+                Ok(Answer { physical_id, outcome: Outcome::Success { data: Data::default(), note: None } })
+            }
             Request::Create { kind: Kind::Role, properties } => life.create::<RoleHalf>(properties).await.map(success),
             Request::Create { kind: Kind::Group, properties } => {
                 life.create::<GroupHalf>(properties).await.map(success)
@@ -161,10 +160,10 @@ impl Provisioner {
             Request::Create { kind: Kind::Grants, properties }
             | Request::Update { kind: Kind::Grants, properties, .. } => grants::check(properties, home).map(success),
             Request::Delete { kind, id, properties } => {
-                let left = match (id.as_deref(), kind) {
-                    (Some(CREATE_FAILED | DRY_RUN), _) | (_, Kind::Grants) => Vec::new(),
-                    (id, Kind::Role) => life.delete::<RoleHalf>(id, properties).await?,
-                    (id, Kind::Group) => life.delete::<GroupHalf>(id, properties).await?,
+                let left = match kind {
+                    Kind::Role => life.delete::<RoleHalf>(id.as_deref(), properties).await?,
+                    Kind::Group => life.delete::<GroupHalf>(id.as_deref(), properties).await?,
+                    Kind::Grants => Vec::new(),
                 };
                 let note = (!left.is_empty()).then(|| format!("left alone: {}", left.join("; ")));
                 Ok(Answer {
@@ -176,11 +175,15 @@ impl Provisioner {
     }
 }
 
-/// A failure keeps the id that CloudFormation knows (C17, C21); a Create's is the
-/// marker, unless something may have been made that a Delete must find (C12).
+/// A failure keeps the id that CloudFormation knows (C17, C21); a Create's is a marker,
+/// unless something may have been made that a Delete must find (C12).
 fn failed(request: &Result<Request, String>, envelope: &Envelope, progress: &Progress, reason: &str) -> Answer {
     let physical_id = match (request, &envelope.physical_id) {
-        (Ok(Request::Create { .. }), _) => progress.touched().unwrap_or_else(|| CREATE_FAILED.to_owned()),
+        (Ok(Request::Create { .. }), _) => match progress.trace() {
+            Trace::Nothing => CREATE_FAILED.to_owned(),
+            Trace::Unknown => CREATE_INTERRUPTED.to_owned(),
+            Trace::Entity(id) => id,
+        },
         (_, Some(id)) => id.clone(),
         (Ok(_), None) => MISSING_ID.to_owned(),
         (Err(_), None) => CREATE_FAILED.to_owned(),
@@ -211,7 +214,7 @@ fn log(request: &Result<Request, String>, envelope: &Envelope, answer: &Answer) 
     let request = match request {
         Ok(Request::Create { .. }) => "Create",
         Ok(Request::Update { .. }) => "Update",
-        Ok(Request::Delete { .. }) => "Delete",
+        Ok(Request::Delete { .. } | Request::Nothing) => "Delete",
         Err(_) => "unknown",
     };
     let (logical_id, id) = (&envelope.logical_id, &answer.physical_id);

@@ -8,12 +8,11 @@ use serde_json::{Map, Value};
 
 use crate::error::Error;
 use crate::half::{Data, Half, Plan};
-use crate::handler::DRY_RUN;
 use crate::iam::{Iam, Made};
 use crate::owner::Owner;
-use crate::progress::{Inner, Progress};
+use crate::progress::{Inner, Progress, Trace};
 use crate::properties::RESERVED;
-use crate::request::Home;
+use crate::request::{DRY_RUN, Home};
 use crate::role::Defaults;
 use crate::step::Step;
 
@@ -46,7 +45,7 @@ impl Lifecycle<'_> {
     pub async fn create<H: Half>(&self, properties: &Map<String, Value>) -> Result<Done, Error> {
         let spec = self.wish::<H>(properties, None).await?;
         if H::dry_run(&spec) {
-            self.progress.set(|inner| inner.id = None);
+            self.progress.set(|inner| inner.trace = Trace::Nothing);
             return self.dry_run::<H>(&spec, &Map::new(), DRY_RUN).await;
         }
         self.converge::<H>(&spec, &Map::new(), false).await
@@ -93,7 +92,7 @@ impl Lifecycle<'_> {
     async fn wish<H: Half>(&self, properties: &Map<String, Value>, id: Option<&str>) -> Result<H::Spec, Error> {
         let spec = H::parse(properties, self.home, self.defaults).map_err(Error::Refused)?;
         // From here on, until IAM says otherwise: an earlier delivery may have been cut off.
-        self.progress.set(|inner| inner.id = Some(H::id(H::place(&spec))));
+        self.progress.set(|inner| inner.trace = Trace::Unknown);
         H::located(self.iam, spec, &self.owner, id).await.map_err(Error::Read)
     }
 
@@ -123,6 +122,9 @@ impl Lifecycle<'_> {
         loop {
             let state = H::observe(self.iam, place, also.as_ref(), &self.owner).await.map_err(Error::Read)?;
             let begun = H::is_begun(&state, &self.owner);
+            if begun {
+                self.progress.set(|inner| inner.trace = Trace::Entity(H::id(place)));
+            }
             let plan = H::converge(spec, &self.owner, &state, old, before.as_ref());
             let plan = plan.map_err(|refusal| self.nothing_made(begun, Error::Refused(refusal)))?;
             if self.progress.get().confirmed && plan.steps.iter().any(Step::is_claim) {
@@ -159,11 +161,11 @@ impl Lifecycle<'_> {
         }
     }
 
-    /// Forgets the id when nothing of ours was there and nothing was written: then
+    /// Forgets what may be there when nothing of ours was and nothing was written: then
     /// there is nothing that a Delete would have to find.
     fn nothing_made(&self, begun: bool, error: Error) -> Error {
-        if !begun {
-            self.progress.set(|inner| inner.id = inner.id.take().filter(|_| inner.wrote));
+        if !begun && !self.progress.get().wrote {
+            self.progress.set(|inner| inner.trace = Trace::Nothing);
         }
         error
     }
@@ -189,7 +191,7 @@ impl Lifecycle<'_> {
             let before = self.progress.get();
             self.progress.set(|inner| {
                 inner.step = Some(step.to_string());
-                inner.id = Some(id.to_owned());
+                inner.trace = Trace::Entity(id.to_owned());
                 inner.wrote = true;
                 inner.made |= step.is_claim();
             });
@@ -209,6 +211,10 @@ impl Lifecycle<'_> {
                     // SDK's second try, and the first one may have taken effect.
                     if matches!(failure.kind, Kind::Denied | Kind::NotFound | Kind::Other) {
                         self.progress.set(|inner| *inner = Inner { step: inner.step.take(), ..before });
+                    } else if failure.kind == Kind::Exists && step.is_claim() {
+                        // This run's own, of a lost first try, or a stranger's: that it
+                        // stands there proves nothing.
+                        self.progress.set(|inner| inner.trace = before.trace);
                     }
                     return Err(Error::Step { step: Box::new(step.clone()), failure });
                 }
@@ -229,5 +235,6 @@ pub(crate) fn is_surprise(step: &Step, failure: &Failure) -> bool {
     let twice = matches!(step, Step::PutPolicy { .. }) && failure.code.starts_with("LimitExceeded");
     // A missing user will not come by waiting.
     let no_user = matches!(step, Step::AddUser { .. }) && failure.kind == Kind::NotFound;
-    twice || !no_user && matches!(failure.kind, Kind::Exists | Kind::NotFound | Kind::Transient)
+    let hangs = failure.code.starts_with("DeleteConflict");
+    twice || hangs || !no_user && matches!(failure.kind, Kind::Exists | Kind::NotFound | Kind::Transient)
 }

@@ -7,11 +7,23 @@ use std::sync::Mutex;
 #[derive(Debug, Default)]
 pub struct Progress(Mutex<Inner>);
 
+/// What a Delete would have to look for after this event.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub enum Trace {
+    /// Nothing: nothing of ours was there and nothing was written.
+    #[default]
+    Nothing,
+    /// Whatever the properties name and is ours for certain: nothing was read yet, and an
+    /// earlier delivery may have been cut off.
+    Unknown,
+    /// What this run, or an earlier one that was cut off, may have made under this id.
+    Entity(String),
+}
+
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Inner {
     pub(crate) step: Option<String>,
-    /// The id of what this run, or an earlier one that was cut off, may have made.
-    pub(crate) id: Option<String>,
+    pub(crate) trace: Trace,
     /// Whether a write may have taken effect in this run.
     pub(crate) wrote: bool,
     /// Whether the entity itself may have been made in this run.
@@ -26,10 +38,9 @@ impl Progress {
         self.get().step
     }
 
-    /// The id under which a Delete finds what may have been made; `None` when nothing
-    /// can have been.
-    pub fn touched(&self) -> Option<String> {
-        self.get().id
+    /// What a Delete would have to look for.
+    pub fn trace(&self) -> Trace {
+        self.get().trace
     }
 
     /// Whether the role or the group itself may have been made in this run.

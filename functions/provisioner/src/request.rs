@@ -10,6 +10,16 @@ use serde_json::{Map, Value};
 
 use crate::response_url::ResponseUrl;
 
+/// The id of a Create that made nothing; its Delete touches nothing (C08, C09).
+pub const CREATE_FAILED: &str = "SageMakerExternal::CreateFailed";
+/// The id of a Create that did not get so far as to see whether an earlier delivery of it
+/// had made something; its Delete removes what is this resource's for certain.
+pub const CREATE_INTERRUPTED: &str = "SageMakerExternal::CreateInterrupted";
+/// The id of a Create that only planned; its Delete touches nothing either.
+pub const DRY_RUN: &str = "SageMakerExternal::DryRun";
+/// In answers to events that should have had an id and did not (C37).
+pub const MISSING_ID: &str = "SageMakerExternal::MissingPhysicalResourceId";
+
 /// Where this function runs, read from its own ARN.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Home {
@@ -87,9 +97,23 @@ pub enum Kind {
 /// What is asked, with the properties still raw.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Request {
-    Create { kind: Kind, properties: Map<String, Value> },
-    Update { kind: Kind, id: String, properties: Map<String, Value>, old: Map<String, Value> },
-    Delete { kind: Kind, id: Option<String>, properties: Map<String, Value> },
+    Create {
+        kind: Kind,
+        properties: Map<String, Value>,
+    },
+    Update {
+        kind: Kind,
+        id: String,
+        properties: Map<String, Value>,
+        old: Map<String, Value>,
+    },
+    Delete {
+        kind: Kind,
+        id: Option<String>,
+        properties: Map<String, Value>,
+    },
+    /// A Delete of what never was.
+    Nothing,
 }
 
 impl Request {
@@ -97,6 +121,12 @@ impl Request {
     pub fn read(event: &Value, home: &Home) -> Result<Self, String> {
         let none = Map::new();
         let event = event.as_object().unwrap_or(&none);
+        // First of all: a Create that was refused for one of the reasons below is rolled back.
+        if let (Some("Delete"), Some(CREATE_FAILED | DRY_RUN)) =
+            (text(event, "RequestType"), text(event, "PhysicalResourceId"))
+        {
+            return Ok(Self::Nothing);
+        }
         let stack = text(event, "StackId").unwrap_or_default();
         if !home.holds("cloudformation", stack) {
             return Err("StackId: this function serves only stacks of its own account and region".to_owned());

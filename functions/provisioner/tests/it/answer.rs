@@ -14,6 +14,8 @@ use tokio::time::Instant;
 use crate::iam::{Fault, Iam};
 use crate::stage::{ACCOUNT, Bucket, FUNCTION, ROLE_ARN, Stage, create, delete, group, role, update, with};
 
+const INTERRUPTED: &str = "SageMakerExternal::CreateInterrupted";
+
 /// C26: a panic in the middle is answered, with an id that a Delete can use.
 #[tokio::test(start_paused = true)]
 async fn c26_a_panic_is_answered() {
@@ -24,7 +26,7 @@ async fn c26_a_panic_is_answered() {
     assert_eq!(id, ROLE_ARN);
     stage.succeed(&delete(&id, &role())).await;
     stage.iam.fault("GetRole", Fault::Panics);
-    assert_eq!(stage.fail(&create(&role())).await.1, ROLE_ARN, "an earlier delivery may have made it");
+    assert_eq!(stage.fail(&create(&role())).await.1, INTERRUPTED, "an earlier delivery may have made it");
 }
 
 /// C27, C45: a call that never ends: one answer, well before Lambda's own end, that
@@ -36,7 +38,7 @@ async fn c27_c45_a_timeout_is_answered_once_and_in_time() {
     for (fault, event, step, kept) in [
         ("DeleteRole", delete(&id, &role()), "DeleteRole SageMakerExternal", id.as_str()),
         ("GetRole", update(&id, &role(), &role()), "reading IAM", id.as_str()),
-        ("GetRole", create(&role()), "reading IAM", ROLE_ARN),
+        ("GetRole", create(&role()), "reading IAM", INTERRUPTED),
     ] {
         stage.iam.fault(fault, Fault::Hangs);
         let start = Instant::now();
@@ -67,7 +69,7 @@ async fn c06_c10_every_failure_has_a_reason_and_an_id() {
         stage.iam.fault(action, fault);
         let (reason, id) = stage.fail(&create(&role())).await;
         assert!(reason.len() > 10, "{action}: {reason}");
-        assert!(id == ROLE_ARN || id == "SageMakerExternal::CreateFailed", "{action}: {id}");
+        assert!([ROLE_ARN, INTERRUPTED, "SageMakerExternal::CreateFailed"].contains(&id.as_str()), "{action}: {id}");
     }
     let (reason, id) = Stage::new()
         .fail(&with(create(&role()), json!({"StackId": "arn:aws:cloudformation:us-east-1:999999999999:stack/x/1"})))
