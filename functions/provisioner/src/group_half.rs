@@ -71,6 +71,19 @@ impl Half for GroupHalf {
         state.is_none()
     }
 
+    fn is_unseen(state: &Option<Group>, owner: &Owner) -> bool {
+        state.as_ref().is_none_or(|group| !group.is_marked(owner))
+    }
+
+    /// A group that hangs on anything cannot be removed: that says it in time.
+    fn contradiction(_: &GroupPlace, _: &Option<Group>, _: &Owner) -> Option<String> {
+        None
+    }
+
+    fn proven(place: &GroupPlace) -> GroupPlace {
+        GroupPlace { proven: true, ..place.clone() }
+    }
+
     fn dry_run(spec: &GroupSpec) -> bool {
         spec.dry_run
     }
@@ -81,6 +94,10 @@ impl Half for GroupHalf {
         _: Option<&GroupPlace>,
         _: &Owner,
     ) -> Result<Option<Group>, Failure> {
+        iam.group_state(place).await
+    }
+
+    async fn observe_all(iam: &Iam, place: &GroupPlace, _: &Owner) -> Result<Option<Group>, Failure> {
         iam.group_state(place).await
     }
 

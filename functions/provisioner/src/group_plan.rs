@@ -38,6 +38,10 @@ impl Group {
         marked.find_map(|document| sids(document).iter().find_map(|sid| FoundGroup::read(sid)))
     }
 
+    pub fn is_marked(&self, owner: &Owner) -> bool {
+        self.marked(owner).next().is_some()
+    }
+
     pub fn is_adopted(&self, owner: &Owner) -> bool {
         self.found(owner).is_some()
     }
@@ -50,7 +54,7 @@ impl Group {
 
     /// Marked, or what a Create leaves that was cut off before it could mark it.
     pub fn is_begun(&self, owner: &Owner) -> bool {
-        self.marked(owner).next().is_some() || (self.is_blank() && self.is_new)
+        self.is_marked(owner) || (self.is_blank() && self.is_new)
     }
 
     /// A group without rights: what a Create leaves that was cut off after its
@@ -160,7 +164,7 @@ fn found(spec: &GroupSpec, group: &Group) -> FoundGroup {
 /// C13), or one of nobody's that is to be adopted: then `true`.
 fn claim(spec: &GroupSpec, owner: &Owner, group: &Group) -> Result<bool, String> {
     let place = &spec.place;
-    let marked = group.marked(owner).next().is_some();
+    let marked = group.is_marked(owner);
     let here = group.arn.path == place.path && place.path.as_str().starts_with(fence(spec));
     let half_made = here && group.is_new && group.is_blank() && group.users.is_subset(&place.users);
     let adopting = match &spec.adopt {

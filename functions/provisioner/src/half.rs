@@ -1,7 +1,7 @@
 //! The two halves of a grant behind one interface, so that the lifecycle is
 //! written once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 
 use sagemaker_external::arn::RoleArn;
@@ -10,7 +10,7 @@ use sagemaker_external::policy::same;
 use serde_json::{Map, Value};
 
 use crate::found::FoundRole;
-use crate::iam::{Iam, Made};
+use crate::iam::{Iam, MOST_POLICIES, Made, Numbers};
 use crate::owner::Owner;
 use crate::request::Home;
 use crate::role::{Defaults, RolePlace, RoleSpec};
@@ -56,6 +56,13 @@ pub trait Half {
     fn is_begun(state: &Self::State, owner: &Owner) -> bool;
     /// Whether nothing at all of the entity is there.
     fn is_absent(state: &Self::State) -> bool;
+    /// Whether something is not seen that a Create makes besides what is seen: a copy of
+    /// IAM may lag.
+    fn is_unseen(state: &Self::State, owner: &Owner) -> bool;
+    /// What IAM says of one entity and denies of another, if it does: its copies lag.
+    fn contradiction(place: &Self::Place, state: &Self::State, owner: &Owner) -> Option<String>;
+    /// The same place, where this run has seen the owner's mark.
+    fn proven(place: &Self::Place) -> Self::Place;
     /// The wish, at the path where something to be adopted already stands, or something
     /// adopted that `id` names.
     fn located(
@@ -69,6 +76,12 @@ pub trait Half {
         iam: &Iam,
         place: &Self::Place,
         also: Option<&Self::Place>,
+        owner: &Owner,
+    ) -> impl Future<Output = Result<Self::State, Failure>> + Send;
+    /// As `observe`, and all that an earlier life of the resource can have left behind.
+    fn observe_all(
+        iam: &Iam,
+        place: &Self::Place,
         owner: &Owner,
     ) -> impl Future<Output = Result<Self::State, Failure>> + Send;
     /// `old` are the properties of the wish before.
@@ -146,6 +159,32 @@ impl Half for RoleHalf {
         state.role.is_none() && state.policies.is_empty()
     }
 
+    fn is_unseen(state: &RoleState, owner: &Owner) -> bool {
+        let policies = || state.policies.values().any(|policy| owner.owns(&policy.tags));
+        state.role.as_ref().is_none_or(|role| owner.owns(&role.tags) && !policies())
+    }
+
+    fn contradiction(place: &RolePlace, state: &RoleState, owner: &Owner) -> Option<String> {
+        let (policy, how) = match &state.role {
+            Some(role) => {
+                let here = RolePlace { path: role.arn.path.clone(), ..place.clone() };
+                let numbered = (0..MOST_POLICIES).map_while(|index| here.policy_arn(index));
+                let mut unseen = numbered.filter(|arn| !state.policies.contains_key(arn));
+                (unseen.find(|arn| role.attached.contains(&arn.to_string()))?, "the policy")
+            }
+            None => {
+                let on_ours = |roles: &BTreeSet<String>| roles.iter().any(|name| name == place.name.as_str());
+                let mut ours = state.policies.iter().filter(|(_, policy)| owner.owns(&policy.tags));
+                (ours.find(|(_, policy)| on_ours(&policy.roles))?.0.clone(), "the role")
+            }
+        };
+        Some(format!("IAM shows policy {} on role {}, but not yet {how} itself; try again", policy.name, place.name))
+    }
+
+    fn proven(place: &RolePlace) -> RolePlace {
+        place.clone()
+    }
+
     fn dry_run(spec: &RoleSpec) -> bool {
         spec.dry_run
     }
@@ -156,7 +195,11 @@ impl Half for RoleHalf {
         also: Option<&RolePlace>,
         owner: &Owner,
     ) -> Result<RoleState, Failure> {
-        iam.role_state(place, also, owner).await
+        iam.role_state(place, also, owner, Numbers::Counted).await
+    }
+
+    async fn observe_all(iam: &Iam, place: &RolePlace, owner: &Owner) -> Result<RoleState, Failure> {
+        iam.role_state(place, None, owner, Numbers::All).await
     }
 
     fn converge(

@@ -2,6 +2,8 @@
 
 mod read;
 
+pub use self::read::{MOST_POLICIES, Numbers};
+
 use std::time::Duration;
 
 use aws_sdk_iam::Client;
@@ -54,8 +56,7 @@ impl Iam {
     }
 
     /// One step, waited for while IAM says that it is not ready for it: another
-    /// change at the same moment (U19, U20), a detachment not yet seen (U13), a
-    /// principal (U15) or an entity of this run (`fresh`, U18) not yet known.
+    /// change at the same moment (U19, U20), a principal (U15) or an entity of this run (`fresh`, U18) not yet known.
     /// A removal of what is gone is done (U14).
     pub async fn apply(&self, step: &Step, fresh: bool) -> Result<Option<Made>, Failure> {
         let mut waits = SETTLE.iter();
@@ -73,6 +74,9 @@ impl Iam {
             let unknown_principal =
                 failure.code.starts_with("MalformedPolicyDocument") && failure.message.contains("Invalid principal");
             let unsettled = match failure.kind {
+                // Something hangs on what is to go that was not seen, or is not gone yet
+                // (U13): that takes another look.
+                Kind::Conflict if failure.code.starts_with("DeleteConflict") => false,
                 Kind::Conflict => true,
                 // A copy of IAM that does not know the new entity yet does not know
                 // its path either, by which the provisioner's permissions go.

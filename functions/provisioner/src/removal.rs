@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use crate::error::Error;
 use crate::half::Half;
 use crate::lifecycle::{Lifecycle, REPLAN, is_surprise};
+use crate::step::Step;
 
 /// Waits before something that should be there is believed to be gone.
 const GONE: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
@@ -28,29 +29,39 @@ impl Lifecycle<'_> {
         }
     }
 
-    /// `expected`: CloudFormation names the entity by the id that we gave, so one read
-    /// that does not find it may be of a copy that lags.
+    /// `expected`: CloudFormation names the entity by the id that we gave. However it is
+    /// named, a read that does not find all of it may be of a copy that lags: a rollback
+    /// follows a Create within a second.
     pub(crate) async fn retire<H: Half>(&self, place: &H::Place, expected: bool) -> Result<Vec<String>, Error> {
         let (mut waits, mut gone) = (REPLAN.iter(), GONE.iter());
+        let mut place = place.clone();
         loop {
-            let state = H::observe(self.iam, place, None, &self.owner).await.map_err(Error::Read)?;
-            if expected
-                && H::is_absent(&state)
+            let state = H::observe_all(self.iam, &place, &self.owner).await.map_err(Error::Read)?;
+            if H::is_unseen(&state, &self.owner)
                 && let Some(wait) = gone.next()
             {
                 tokio::time::sleep(*wait).await;
                 continue;
             }
-            let (steps, mut left) = H::retire(place, &self.owner, &state).map_err(Error::Refused)?;
-            if expected && H::is_absent(&state) {
-                left.push(format!("{}, which is not there: others removed or renamed it", H::id(place)));
+            if let Some(contradiction) = H::contradiction(&place, &state, &self.owner) {
+                let Some(wait) = waits.next() else { return Err(Error::Refused(contradiction)) };
+                tokio::time::sleep(*wait).await;
+                continue;
             }
-            match self.carry_out(&steps, &H::id(place)).await {
+            let (steps, mut left) = H::retire(&place, &self.owner, &state).map_err(Error::Refused)?;
+            if expected && H::is_absent(&state) {
+                left.push(format!("{}, which is not there: others removed or renamed it", H::id(&place)));
+            }
+            match self.carry_out(&steps, &H::id(&place)).await {
                 Ok(_) => return Ok(left),
-                Err(Error::Step { step, failure }) if is_surprise(&step, &failure) => match waits.next() {
-                    Some(wait) => tokio::time::sleep(*wait).await,
-                    None => return Err(Error::Step { step, failure }),
-                },
+                Err(Error::Step { step, failure }) if is_surprise(&step, &failure) => {
+                    let Some(wait) = waits.next() else { return Err(Error::Step { step, failure }) };
+                    if matches!(*step, Step::DeleteGroup { .. }) {
+                        // Its mark is gone, and with it what told it as ours.
+                        place = H::proven(&place);
+                    }
+                    tokio::time::sleep(*wait).await;
+                }
                 Err(error) => return Err(error),
             }
         }

@@ -7,6 +7,7 @@ use aws_sdk_iam::error::SdkError;
 use aws_sdk_iam::types::Tag;
 use aws_smithy_runtime_api::http::Response;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use percent_encoding::percent_decode_str;
 use sagemaker_external::arn::PolicyArn;
 use sagemaker_external::failure::{Failure, Kind};
@@ -23,6 +24,21 @@ use crate::step::{Step, Tags};
 /// Create that still goes on.
 const LONGEST_CREATE: Duration = Duration::from_secs(3_600);
 
+/// Of the numbers of a grant's policies, 20 are ever taken: twice a role's quota, since a
+/// replacement lives beside what it replaces.
+pub const MOST_POLICIES: usize = 20;
+/// How many of them are looked up at once.
+const AT_ONCE: usize = 5;
+
+/// Which of a grant's numbered policies are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Numbers {
+    /// Up to the first two in a row that are not there.
+    Counted,
+    /// Every one: after a replacement, and a removal that was cut off, any may be left.
+    All,
+}
+
 impl Iam {
     /// Everything around one role: itself, the policies under our names and those
     /// attached, and which other roles are of the same owner. `also` names where
@@ -32,8 +48,9 @@ impl Iam {
         place: &RolePlace,
         also: Option<&RolePlace>,
         owner: &Owner,
+        numbers: Numbers,
     ) -> Result<RoleState, Failure> {
-        let (role, policies) = tokio::join!(self.role(place.name.as_str()), self.numbered(place));
+        let (role, policies) = tokio::join!(self.role(place.name.as_str()), self.numbered(place, numbers));
         let (mut role, mut policies) = (role?, policies?);
         // An adopted role, and its policies, stand where they were found, whatever path
         // the properties name.
@@ -44,7 +61,7 @@ impl Iam {
             .filter(|also| also.name == place.name && also.policy_name != place.policy_name)
             .map(|also| RolePlace { policy_name: also.policy_name.clone(), ..here.clone() });
         for place in moved.into_iter().chain(renamed) {
-            policies.extend(self.numbered(&place).await?);
+            policies.extend(self.numbered(&place, numbers).await?);
         }
         // A role at another path is nobody's business here, and may not be read further.
         let mut lost = None;
@@ -137,8 +154,14 @@ impl Iam {
         }
     }
 
-    /// Policies `NAME`, `NAME-2`, … up to the first two in a row that are not there.
-    async fn numbered(&self, place: &RolePlace) -> Result<BTreeMap<PolicyArn, Policy>, Failure> {
+    /// Policies `NAME`, `NAME-2`, … that are there.
+    async fn numbered(&self, place: &RolePlace, numbers: Numbers) -> Result<BTreeMap<PolicyArn, Policy>, Failure> {
+        if numbers == Numbers::All {
+            let arns: Vec<PolicyArn> = (0..MOST_POLICIES).map_while(|index| place.policy_arn(index)).collect();
+            let reads = arns.into_iter().map(async |arn| Ok((self.policy(&arn).await?, arn)));
+            let read: Vec<_> = stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
+            return Ok(read.into_iter().filter_map(|(policy, arn)| Some((arn, policy?))).collect());
+        }
         let mut policies = BTreeMap::new();
         let mut missing = 0;
         for arn in (0..).map_while(|index| place.policy_arn(index)) {

@@ -236,3 +236,40 @@ async fn a_split_grant_is_deleted_whole() {
     let world = stage.iam.world();
     assert!(world.roles.is_empty() && world.policies.is_empty());
 }
+
+/// C12, C16: after a replacement a grant's policies may have any numbers: an interrupted
+/// Delete, or a role that is gone, leaves none of them behind.
+#[tokio::test(start_paused = true)]
+async fn c16_policies_of_any_number_are_found() {
+    let names = |prefix: &str| -> Vec<String> {
+        (0..300).map(|n| format!("{prefix}-endpoint-with-a-rather-long-name-{n:04}")).collect()
+    };
+    let old = with(role(), json!({"EndpointNames": names("a")}));
+    let new = with(role(), json!({"EndpointNames": names("b"), "RoleName": "New"}));
+    let stage = Stage::new();
+    let first = stage.created(&create(&old)).await;
+    let id = stage.created(&update(&first, &old, &new)).await;
+    stage.succeed(&delete(&first, &old)).await;
+    let world = stage.iam.world().clone();
+    let numbers: Vec<&String> = world.policies.keys().collect();
+    assert!(numbers.iter().all(|name| !name.ends_with("endpoint") && !name.ends_with("-2")), "{numbers:?}");
+    for damage in ["role gone", "policies detached", "throttled", "killed"] {
+        let stage = Stage::new();
+        *stage.iam.world() = world.clone();
+        match damage {
+            "role gone" => stage.iam.world().roles.clear(),
+            "policies detached" => stage.iam.world().roles.get_mut("new").unwrap().attached.clear(),
+            "throttled" => {
+                stage.iam.fault("DeletePolicy", Fault::Refused(400, "Throttling", "Rate exceeded"));
+                stage.fail(&delete(&id, &new)).await;
+            }
+            _ => {
+                stage.iam.fault("DeletePolicy", Fault::Killed { after: true });
+                assert_eq!(stage.try_send(&delete(&id, &new)).await, None);
+            }
+        }
+        stage.succeed(&delete(&id, &new)).await;
+        let world = stage.iam.world();
+        assert!(world.roles.is_empty() && world.policies.is_empty(), "{damage}: {:?}", world.policies.keys());
+    }
+}

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::iam::Fault;
-use crate::stage::{ROLE_ARN, Stage, create, delete, group, role, update, with, writes};
+use crate::iam::{Fault, Group};
+use crate::stage::{Stage, create, delete, group, role, update, with, writes};
 
 /// U16, C18: a rollback that reads the trust and the policy of a moment ago, which look
 /// as wished already, writes them all the same.
@@ -124,7 +124,8 @@ async fn c27_a_hanging_bucket_after_a_hanging_call_ends_in_time() {
     assert!(start.elapsed() < Duration::from_secs(120), "{:?}", start.elapsed());
 }
 
-/// C08, U02: "exists" may be the SDK's second try: the id is one that a Delete follows up.
+/// C08, U02: "exists" may be the SDK's second try, or a stranger's: the id is one whose
+/// Delete looks for what is this resource's for certain.
 #[tokio::test(start_paused = true)]
 async fn u01_exists_is_no_proof_that_nothing_was_made() {
     let stage = Stage::new();
@@ -133,5 +134,97 @@ async fn u01_exists_is_no_proof_that_nothing_was_made() {
     }
     let (reason, id) = stage.fail(&create(&role())).await;
     assert!(reason.contains("names are unique in the account"), "{reason}");
-    assert_eq!(id, ROLE_ARN);
+    assert_eq!(id, "SageMakerExternal::CreateInterrupted");
+}
+
+/// C09, U02: a Create that could not read IAM has seen nothing: its Delete removes what an
+/// earlier delivery left for certain, at whatever pace the copies show it, and no stranger's.
+#[tokio::test(start_paused = true)]
+async fn u02_a_create_that_saw_nothing_proves_nothing() {
+    for (properties, read) in [(role(), "GetRole"), (group(), "GetGroup")] {
+        let stage = Stage::new();
+        let unread = Fault::Refused(400, "Throttling", "Rate exceeded");
+        stage.iam.fault(read, unread.clone());
+        let (_, id) = stage.fail(&create(&properties)).await;
+        assert_eq!(id, "SageMakerExternal::CreateInterrupted");
+        stage.succeed(&delete(&id, &properties)).await;
+        assert_eq!(writes(&stage.iam.take_calls()), [""; 0]);
+        // An earlier delivery was cut off when all was made.
+        stage.created(&create(&properties)).await;
+        stage.iam.fault(read, unread);
+        assert_eq!(stage.fail(&create(&properties)).await.1, id);
+        for action in ["GetRole", "GetGroup", "GetPolicy", "GetPolicy"] {
+            stage.iam.fault(action, Fault::Refused(404, "NoSuchEntity", "not here yet"));
+        }
+        stage.succeed(&delete(&id, &properties)).await;
+        let world = stage.iam.world();
+        assert!(world.roles.is_empty() && world.policies.is_empty() && world.groups.is_empty());
+    }
+    // An empty group of long ago: read late, or found by the creation alone.
+    for fault in
+        [Fault::Refused(400, "Throttling", "Rate exceeded"), Fault::Refused(404, "NoSuchEntity", "a stale copy")]
+    {
+        let stage = Stage::new();
+        let theirs = old_group();
+        stage.iam.world().groups.insert("sagemakertester".to_owned(), theirs.clone());
+        stage.iam.fault("GetGroup", fault);
+        let (_, id) = stage.fail(&create(&group())).await;
+        assert_eq!(id, "SageMakerExternal::CreateInterrupted");
+        stage.succeed(&delete(&id, &group())).await;
+        assert_eq!(stage.iam.world().groups["sagemakertester"], theirs);
+    }
+}
+
+/// A group that a person made and left empty.
+fn old_group() -> Group {
+    Group {
+        name: "SagemakerTester".to_owned(),
+        path: "/sagemaker-external/".to_owned(),
+        id: "AGPAHAND".to_owned(),
+        users: Default::default(),
+        inline: Default::default(),
+        attached: Default::default(),
+    }
+}
+
+/// U13, U18: a rollback whose first reads do not show one part of what the Create made, or
+/// show it without what hangs on it, looks again: nothing is taken for a stranger's.
+#[tokio::test(start_paused = true)]
+async fn u18_a_delete_looks_again_for_what_should_be_there() {
+    let lag = || Fault::Refused(404, "NoSuchEntity", "not here yet");
+    let members = with(group(), json!({"UserNames": ["alice"]}));
+    let big: Vec<String> = (0..150).map(|n| format!("an-endpoint-with-a-rather-long-name-{n:04}")).collect();
+    let big = with(role(), json!({ "EndpointNames": big }));
+    for (properties, breaks, unseen) in [
+        (role(), None, vec!["GetRole"]),
+        (role(), Some("AttachRolePolicy"), vec!["GetRole"]),
+        (role(), Some("AttachRolePolicy"), vec!["GetPolicy"]),
+        (role(), Some("CreatePolicy"), vec!["GetRole"]),
+        (role(), None, vec!["GetPolicy"]),
+        (role(), None, vec!["GetRole", "GetRole", "GetRole", "GetRole"]),
+        (role(), None, vec!["ListAttachedRolePolicies"]),
+        (big, None, vec!["GetPolicy"]),
+        (members.clone(), None, vec!["GetGroup"]),
+        (members.clone(), None, vec!["GetGroupPolicy"]),
+        (members.clone(), None, vec!["ListGroupPolicies"]),
+        (members, Some("PutGroupPolicy"), vec!["GetGroup"]),
+    ] {
+        for invented in [false, true] {
+            let stage = Stage::new();
+            stage.iam.world().users.insert("alice".to_owned());
+            if let Some(action) = breaks {
+                stage.iam.fault(action, Fault::Refused(400, "Throttling", "Rate exceeded"));
+            }
+            let answer = stage.send(&create(&properties)).await;
+            let id = if invented { json!("stack-Resource-1ABC") } else { answer["PhysicalResourceId"].clone() };
+            unseen.iter().for_each(|action| stage.iam.fault(action, lag()));
+            let start = tokio::time::Instant::now();
+            let answer = stage.succeed(&delete(id.as_str().unwrap(), &properties)).await;
+            assert_eq!(answer.get("Reason"), None, "{unseen:?}: {answer}");
+            assert!(start.elapsed().as_secs() < 60);
+            let world = stage.iam.world();
+            let left = (world.roles.len(), world.policies.len(), world.groups.len());
+            assert_eq!(left, (0, 0, 0), "{breaks:?} {unseen:?} {invented}");
+        }
+    }
 }
