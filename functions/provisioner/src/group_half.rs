@@ -51,6 +51,22 @@ impl Half for GroupHalf {
         GroupPlace { remove_adopted: false, ..place.clone() }
     }
 
+    fn without_trust(_: &GroupPlace) -> Option<GroupPlace> {
+        None
+    }
+
+    fn moved(spec: &GroupSpec, place: &GroupPlace) -> Option<GroupSpec> {
+        let there = GroupPlace { path: place.path.clone(), ..spec.place.clone() };
+        (spec.place.name == place.name).then(|| GroupSpec { place: there, ..spec.clone() })
+    }
+
+    fn foreign(spec: &GroupSpec, owner: &Owner, state: &Option<Group>, old: &Map<String, Value>) -> Vec<String> {
+        let Some(group) = state.as_ref().filter(|group| group.is_marked(owner) || spec.adopt.is_some()) else {
+            return Vec::new();
+        };
+        group.foreign(owner, &spec.place.users.union(&users(old)).cloned().collect(), &spec.policy_name)
+    }
+
     async fn located(iam: &Iam, mut spec: GroupSpec, owner: &Owner, id: Option<&str>) -> Result<GroupSpec, Failure> {
         let elsewhere = id.and_then(|id| id.parse::<GroupArn>().ok());
         let elsewhere = elsewhere.is_some_and(|arn| arn.name == spec.place.name && arn.path != spec.place.path);
@@ -108,9 +124,7 @@ impl Half for GroupHalf {
         old: &Map<String, Value>,
         before: Option<&GroupSpec>,
     ) -> Result<Plan, String> {
-        let old_users = old.get("UserNames").and_then(Value::as_array).into_iter().flatten();
-        let old_users: BTreeSet<String> =
-            old_users.filter_map(Value::as_str).map(|user| user.trim().to_owned()).collect();
+        let old_users = users(old);
         let steps = {
             let changed = before.is_some_and(|before| before.place.name == spec.place.name && !before.allows_as(spec));
             group_plan::converge(spec, owner, state.as_ref(), &old_users, changed)?
@@ -126,4 +140,10 @@ impl Half for GroupHalf {
     fn data(spec: &GroupSpec, made: &Made, _: &[String]) -> Data {
         Data::from([("GroupName", spec.place.name.to_string()), ("GroupArn", made.arn.clone())])
     }
+}
+
+/// The users that properties name.
+fn users(properties: &Map<String, Value>) -> BTreeSet<String> {
+    let users = properties.get("UserNames").and_then(Value::as_array).into_iter().flatten();
+    users.filter_map(Value::as_str).map(|user| user.trim().to_owned()).collect()
 }

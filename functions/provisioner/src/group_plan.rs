@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sagemaker_external::arn::GroupArn;
-use sagemaker_external::policy::same;
+use sagemaker_external::name::PolicyName;
+use sagemaker_external::policy::{quota, same};
 use serde_json::Value;
 
 use crate::found::FoundGroup;
@@ -57,6 +58,15 @@ impl Group {
         self.is_marked(owner) || (self.is_blank() && self.is_new)
     }
 
+    /// What others put into it, besides `users` and the policy of this name.
+    pub fn foreign(&self, owner: &Owner, users: &BTreeSet<String>, policy: &PolicyName) -> Vec<String> {
+        let marked: BTreeSet<&String> = self.marked(owner).collect();
+        let ours = |name: &String| marked.contains(name) || name == policy.as_str();
+        let users = self.users.difference(users).map(|user| format!("user {user}"));
+        let inline = self.inline.keys().filter(|name| !ours(name)).map(|name| format!("inline policy {name}"));
+        users.chain(inline).chain(self.attached.iter().map(|arn| format!("policy {arn}"))).collect()
+    }
+
     /// A group without rights: what a Create leaves that was cut off after its
     /// first call, and all that can be taken over without a proof of ownership.
     fn is_blank(&self) -> bool {
@@ -87,7 +97,10 @@ pub fn converge(
     let adopting = claim(spec, owner, group)?;
     let found = if adopting { Some(found(spec, group)) } else { group.found(owner) };
     let document = spec.document(owner, found.as_ref());
-    fits(&document)?;
+    fits(&document).map_err(|too_long| match &found {
+        Some(_) if fits(&spec.document(owner, None)).is_ok() => unkept(&group.arn),
+        _ => too_long,
+    })?;
     let document = document.to_json();
     // Who leaves goes before the policy changes, who comes joins after it (U37).
     let stays = |user: &&String| found.as_ref().is_some_and(|found| found.users.contains(*user));
@@ -196,6 +209,14 @@ fn claim(spec: &GroupSpec, owner: &Owner, group: &Group) -> Result<bool, String>
         return Err(format!("PolicyName: inline policy {policy} of group {name} was not made by this resource"));
     }
     Ok(adopting)
+}
+
+/// What an adopted group was like is kept in the policy itself.
+fn unkept(group: &GroupArn) -> String {
+    format!(
+        "OnExisting: what has to be kept of group {group} to give it back, its members and its policy, does not fit into the {} characters of a group's policy; take members out of it, or choose another GroupName",
+        quota::GROUP_INLINE
+    )
 }
 
 /// Where a group without a mark can only be a Create's that was cut off.

@@ -14,7 +14,7 @@ use crate::iam::{Iam, MOST_POLICIES, Made, Numbers};
 use crate::owner::Owner;
 use crate::request::Home;
 use crate::role::{Defaults, RolePlace, RoleSpec};
-use crate::role_plan::{self, RoleState};
+use crate::role_plan::{self, RoleState, is_ours};
 use crate::role_retire;
 use crate::step::Step;
 
@@ -52,6 +52,14 @@ pub trait Half {
     fn name(place: &Self::Place) -> &str;
     /// The same place, where what was adopted is given back whatever `OnDelete` says.
     fn giving_back(place: &Self::Place) -> Self::Place;
+    /// The same place, where the trust that was found is not to be had any more; `None`
+    /// where that is known already, or there is no trust.
+    fn without_trust(place: &Self::Place) -> Option<Self::Place>;
+    /// The wish, at the path of `place`, which may be one where something was adopted;
+    /// `None` where it is about another entity.
+    fn moved(spec: &Self::Spec, place: &Self::Place) -> Option<Self::Spec>;
+    /// What others put onto the entity of the wish, each with its kind.
+    fn foreign(spec: &Self::Spec, owner: &Owner, state: &Self::State, old: &Map<String, Value>) -> Vec<String>;
     /// Whether something is there that an earlier run for this owner may have made.
     fn is_begun(state: &Self::State, owner: &Owner) -> bool;
     /// Whether nothing at all of the entity is there.
@@ -133,6 +141,26 @@ impl Half for RoleHalf {
 
     fn giving_back(place: &RolePlace) -> RolePlace {
         RolePlace { remove_adopted: false, ..place.clone() }
+    }
+
+    fn without_trust(place: &RolePlace) -> Option<RolePlace> {
+        (!place.trust_is_lost).then(|| RolePlace { trust_is_lost: true, ..place.clone() })
+    }
+
+    fn moved(spec: &RoleSpec, place: &RolePlace) -> Option<RoleSpec> {
+        let there = RolePlace { path: place.path.clone(), ..spec.place.clone() };
+        (spec.place.name == place.name).then(|| RoleSpec { place: there, ..spec.clone() })
+    }
+
+    fn foreign(spec: &RoleSpec, owner: &Owner, state: &RoleState, _: &Map<String, Value>) -> Vec<String> {
+        let Some(role) = state.role.as_ref().filter(|role| owner.owns(&role.tags) || spec.adopt.is_some()) else {
+            return Vec::new();
+        };
+        let numbered = (0..MOST_POLICIES).map_while(|index| spec.place.policy_arn(index));
+        let wished: BTreeSet<String> = numbered.map(|arn| arn.to_string()).collect();
+        let ours = |arn: &String| is_ours(arn, owner, state) || wished.contains(arn);
+        let attached = role.attached.iter().filter(|arn| !ours(arn)).map(|arn| format!("policy {arn}"));
+        attached.chain(role.inline.iter().map(|name| format!("inline policy {name}"))).collect()
     }
 
     async fn located(iam: &Iam, mut spec: RoleSpec, owner: &Owner, id: Option<&str>) -> Result<RoleSpec, Failure> {

@@ -14,6 +14,7 @@ use aws_smithy_runtime_api::http::Response;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use sagemaker_external::failure::{Failure, Kind};
 
+use crate::apply::is_invalid_principal;
 use crate::step::{Step, Tags};
 
 /// Waits between tries while IAM's copies catch up with each other; together
@@ -71,8 +72,6 @@ impl Iam {
                 Err(failure) => failure,
                 Ok(made) => return Ok(made),
             };
-            let unknown_principal =
-                failure.code.starts_with("MalformedPolicyDocument") && failure.message.contains("Invalid principal");
             let unsettled = match failure.kind {
                 // Something hangs on what is to go that was not seen, or is not gone yet
                 // (U13): that takes another look.
@@ -81,7 +80,7 @@ impl Iam {
                 // A copy of IAM that does not know the new entity yet does not know
                 // its path either, by which the provisioner's permissions go.
                 Kind::NotFound | Kind::Denied => fresh,
-                _ => unknown_principal,
+                _ => is_invalid_principal(&failure),
             };
             match waits.next() {
                 Some(wait) if unsettled => {

@@ -3,10 +3,11 @@
 //! that owns the endpoint, `Custom::SageMakerExternalGroup` in the one that calls it;
 //! and `Custom::SageMakerExternalGrants`, which checks an invoker's setting.
 //!
-//! `main → handler → lifecycle (and its removal) → the rest`. `request`, `response_url`, `properties`, `owner`,
+//! `main → handler → lifecycle (with removal and apply) → the rest`. `request`, `response_url`, `properties`, `owner`,
 //! `role`, `role_plan`, `role_retire`, `pack`, `group`, `grants`, `found` and `step` are pure; `iam` and `callback` have the
 //! effects, one service each.
 
+mod apply;
 pub mod callback;
 pub mod error;
 pub mod found;

@@ -3,15 +3,14 @@
 
 use std::time::Duration;
 
-use sagemaker_external::failure::{Failure, Kind};
 use serde_json::{Map, Value};
 
+use crate::apply::is_surprise;
 use crate::error::Error;
 use crate::half::{Data, Half, Plan};
 use crate::iam::{Iam, Made};
 use crate::owner::Owner;
-use crate::progress::{Inner, Progress, Trace};
-use crate::properties::RESERVED;
+use crate::progress::{Progress, Trace};
 use crate::request::{DRY_RUN, Home};
 use crate::role::Defaults;
 use crate::step::Step;
@@ -38,6 +37,18 @@ pub struct Lifecycle<'a> {
     pub fits: &'a (dyn Fn(&str, &Data) -> bool + Sync),
 }
 
+/// A wish, and what is known of the one before it.
+struct Wish<'a, H: Half> {
+    spec: &'a H::Spec,
+    /// The properties of the wish before; empty where there was none.
+    old: &'a Map<String, Value>,
+    /// Where the wish before put its policies.
+    also: Option<H::Place>,
+    before: Option<H::Spec>,
+    /// The wish before where it is about the same entity: as it should have been left.
+    left: Option<H::Spec>,
+}
+
 /// A physical id, and what Fn::GetAtt reads.
 pub type Done = (String, Data);
 
@@ -46,9 +57,9 @@ impl Lifecycle<'_> {
         let spec = self.wish::<H>(properties, None).await?;
         if H::dry_run(&spec) {
             self.progress.set(|inner| inner.trace = Trace::Nothing);
-            return self.dry_run::<H>(&spec, &Map::new(), DRY_RUN).await;
+            return self.dry_run::<H>(&self.wish_after::<H>(&spec, &Map::new(), DRY_RUN), DRY_RUN).await;
         }
-        self.converge::<H>(&spec, &Map::new(), false).await
+        self.converge::<H>(&self.wish_after::<H>(&spec, &Map::new(), DRY_RUN)).await
     }
 
     /// In place, or a replacement when the wish names another entity than `id`:
@@ -60,11 +71,12 @@ impl Lifecycle<'_> {
         old: &Map<String, Value>,
     ) -> Result<Done, Error> {
         let spec = self.wish::<H>(properties, Some(id)).await?;
+        let wish = self.wish_after::<H>(&spec, old, id);
         if H::dry_run(&spec) {
-            return self.dry_run::<H>(&spec, old, id).await;
+            return self.dry_run::<H>(&wish, id).await;
         }
         let place = H::place(&spec);
-        let result = self.converge::<H>(&spec, old, settings(old).eq(settings(properties))).await;
+        let result = self.converge::<H>(&wish).await;
         if result.is_err() && H::id(place) != id && self.progress.made() {
             // No Delete will ever name the half-made new entity. One that was there
             // before this run stays: in a rollback it is the old, live one.
@@ -96,37 +108,77 @@ impl Lifecycle<'_> {
         H::located(self.iam, spec, &self.owner, id).await.map_err(Error::Read)
     }
 
-    /// The plan into the log, a line a step, and its counts into `Plan`; no write.
-    async fn dry_run<H: Half>(&self, spec: &H::Spec, old: &Map<String, Value>, id: &str) -> Result<Done, Error> {
+    /// What `old` adds to a wish; `None` of it where there was no wish before.
+    fn wish_after<'a, H: Half>(&self, spec: &'a H::Spec, old: &'a Map<String, Value>, id: &str) -> Wish<'a, H> {
         let place = H::place(spec);
-        let state = H::observe(self.iam, place, None, &self.owner).await.map_err(Error::Read)?;
-        let plan = H::converge(spec, &self.owner, &state, old, None).map_err(Error::Refused)?;
+        let also = H::traced(old, self.home, self.defaults).filter(|_| !old.is_empty());
+        let before = H::parse(old, self.home, self.defaults).ok().filter(|_| !old.is_empty());
+        let left = before.as_ref().filter(|before| H::id(place) == id && !H::dry_run(before));
+        let left = left.and_then(|before| H::moved(before, place));
+        Wish { spec, old, also, before, left }
+    }
+
+    /// What is there, and the steps from it to the wish.
+    async fn plan<H: Half>(&self, wish: &Wish<'_, H>) -> Result<(H::State, Result<Plan, Error>), Error> {
+        let place = H::place(wish.spec);
+        let state = H::observe(self.iam, place, wish.also.as_ref(), &self.owner).await.map_err(Error::Read)?;
+        let plan = H::converge(wish.spec, &self.owner, &state, wish.old, wish.before.as_ref());
+        let plan = plan.map_err(Error::Refused).and_then(|plan| self.check::<H>(wish.spec, plan));
+        Ok((state, plan))
+    }
+
+    /// Into the log, before anything is done: what others did to the entity.
+    fn report<H: Half>(&self, wish: &Wish<'_, H>, state: &H::State) {
+        let left = wish.left.as_ref();
+        let drift = left.and_then(|left| H::converge(left, &self.owner, state, wish.old, None).ok());
+        for step in drift.iter().flat_map(|plan| &plan.steps) {
+            tracing::warn!(step = %step, "not as the wish before left it: changed by others, or by a run cut off");
+        }
+        let foreign = H::foreign(wish.spec, &self.owner, state, wish.old);
+        if !foreign.is_empty() {
+            let (id, foreign) = (H::id(H::place(wish.spec)), foreign.join(", "));
+            tracing::warn!(id, foreign, "others put this there too; it is left alone");
+        }
+    }
+
+    /// The plan into the log, a line a step, and its counts into `Plan`; no write.
+    async fn dry_run<H: Half>(&self, wish: &Wish<'_, H>, id: &str) -> Result<Done, Error> {
+        let (state, plan) = self.plan::<H>(wish).await?;
+        let plan = plan?;
+        self.report::<H>(wish, &state);
         for step in &plan.steps {
             tracing::info!(step = %step, "planned");
         }
         let removals = plan.steps.iter().filter(|step| step.is_removal()).count();
         let creations = plan.steps.iter().filter(|step| step.is_creation()).count();
         let changes = plan.steps.len() - removals - creations;
+        let place = H::place(wish.spec);
         let made = plan.existing.unwrap_or_else(|| Made { arn: H::id(place), id: String::new() });
-        let mut data = H::data(spec, &made, &plan.policies);
+        let mut data = H::data(wish.spec, &made, &plan.policies);
         data.insert(PLAN, format!("create {creations}, change {changes}, remove {removals}"));
         Ok((id.to_owned(), data))
     }
 
-    /// `drift`: the wish is the old one, so whatever differs was changed by others.
-    async fn converge<H: Half>(&self, spec: &H::Spec, old: &Map<String, Value>, drift: bool) -> Result<Done, Error> {
-        let place = H::place(spec);
-        let also = H::traced(old, self.home, self.defaults).filter(|_| !old.is_empty());
-        let before = H::parse(old, self.home, self.defaults).ok().filter(|_| !old.is_empty());
+    async fn converge<H: Half>(&self, wish: &Wish<'_, H>) -> Result<Done, Error> {
+        let result = self.approach::<H>(wish).await;
+        if result.is_err() {
+            self.tidy().await;
+        }
+        result
+    }
+
+    /// Plans and carries out, anew as long as IAM turns out otherwise than read.
+    async fn approach<H: Half>(&self, wish: &Wish<'_, H>) -> Result<Done, Error> {
+        let id = H::id(H::place(wish.spec));
         let mut waits = REPLAN.iter();
+        let mut first = true;
         loop {
-            let state = H::observe(self.iam, place, also.as_ref(), &self.owner).await.map_err(Error::Read)?;
+            let (state, plan) = self.plan::<H>(wish).await?;
             let begun = H::is_begun(&state, &self.owner);
             if begun {
-                self.progress.set(|inner| inner.trace = Trace::Entity(H::id(place)));
+                self.progress.set(|inner| inner.trace = Trace::Entity(id.clone()));
             }
-            let plan = H::converge(spec, &self.owner, &state, old, before.as_ref());
-            let plan = plan.map_err(|refusal| self.nothing_made(begun, Error::Refused(refusal)))?;
+            let plan = plan.map_err(|refusal| self.nothing_made(begun, refusal))?;
             if self.progress.get().confirmed && plan.steps.iter().any(Step::is_claim) {
                 // Made in this run, and not seen: a copy that lags, or else someone has
                 // removed it, most likely a Delete of the same resource, which must not
@@ -135,18 +187,16 @@ impl Lifecycle<'_> {
                 tokio::time::sleep(*wait).await;
                 continue;
             }
-            self.check::<H>(spec, &plan).map_err(|error| self.nothing_made(begun, error))?;
-            for step in &plan.steps {
-                if drift {
-                    tracing::warn!(step = %step, "changed by others, to be put back");
-                } else {
-                    tracing::info!(step = %step, "planned");
-                }
+            if std::mem::take(&mut first) {
+                self.report::<H>(wish, &state);
             }
-            match self.carry_out(&plan.steps, &H::id(place)).await {
+            for step in &plan.steps {
+                tracing::info!(step = %step, "planned");
+            }
+            match self.carry_out(&plan.steps, &id).await {
                 Ok(made) => {
-                    let made = made.or(plan.existing).unwrap_or_else(|| Made { arn: H::id(place), id: String::new() });
-                    let mut data = H::data(spec, &made, &plan.policies);
+                    let made = made.or(plan.existing).unwrap_or_else(|| Made { arn: id, id: String::new() });
+                    let mut data = H::data(wish.spec, &made, &plan.policies);
                     data.insert(PLAN, "carried out".to_owned());
                     return Ok((made.arn, data));
                 }
@@ -171,70 +221,15 @@ impl Lifecycle<'_> {
     }
 
     /// An answer that would be too long must not be found out half-way.
-    fn check<H: Half>(&self, spec: &H::Spec, plan: &Plan) -> Result<(), Error> {
+    fn check<H: Half>(&self, spec: &H::Spec, plan: Plan) -> Result<Plan, Error> {
         let id = H::id(H::place(spec));
         let made = Made { arn: id.clone(), id: "x".repeat(ID_LENGTH) };
         let mut data = H::data(spec, &made, &plan.policies);
         data.insert(PLAN, "carried out".to_owned());
         if (self.fits)(&id, &data) {
-            return Ok(());
+            return Ok(plan);
         }
         let reason = "the attributes of the resource would pass CloudFormation's 4096 bytes; use shorter names or path";
         Err(Error::Refused(reason.to_owned()))
     }
-
-    /// The steps one after the other, up to the first that fails.
-    pub(crate) async fn carry_out(&self, steps: &[Step], id: &str) -> Result<Option<Made>, Error> {
-        let mut entity = None;
-        let mut fresh = false;
-        for step in steps {
-            let before = self.progress.get();
-            self.progress.set(|inner| {
-                inner.step = Some(step.to_string());
-                inner.trace = Trace::Entity(id.to_owned());
-                inner.wrote = true;
-                inner.made |= step.is_claim();
-            });
-            // A missing user is no sign of a copy that lags: nobody just made it.
-            let waits = fresh && !matches!(step, Step::AddUser { .. });
-            match self.iam.apply(step, waits).await {
-                Ok(made) => {
-                    tracing::info!(step = %step, "applied");
-                    fresh |= step.opens();
-                    self.progress.set(|inner| inner.confirmed |= step.is_claim());
-                    if !matches!(step, Step::CreatePolicy { .. }) {
-                        entity = entity.or(made);
-                    }
-                }
-                Err(failure) => {
-                    // Refused for certain: as if it had not been tried. All else may be the
-                    // SDK's second try, and the first one may have taken effect.
-                    if matches!(failure.kind, Kind::Denied | Kind::NotFound | Kind::Other) {
-                        self.progress.set(|inner| *inner = Inner { step: inner.step.take(), ..before });
-                    } else if failure.kind == Kind::Exists && step.is_claim() {
-                        // This run's own, of a lost first try, or a stranger's: that it
-                        // stands there proves nothing.
-                        self.progress.set(|inner| inner.trace = before.trace);
-                    }
-                    return Err(Error::Step { step: Box::new(step.clone()), failure });
-                }
-            }
-        }
-        Ok(entity)
-    }
-}
-
-/// The properties but for CloudFormation's own.
-fn settings(properties: &Map<String, Value>) -> impl Iterator<Item = (&String, &Value)> {
-    properties.iter().filter(|(key, _)| !RESERVED.contains(&key.as_str()))
-}
-
-/// IAM is not as it was read: another run, a lost answer (after which the SDK's second
-/// try may meet what the first one did, a sixth version for one).
-pub(crate) fn is_surprise(step: &Step, failure: &Failure) -> bool {
-    let twice = matches!(step, Step::PutPolicy { .. }) && failure.code.starts_with("LimitExceeded");
-    // A missing user will not come by waiting.
-    let no_user = matches!(step, Step::AddUser { .. }) && failure.kind == Kind::NotFound;
-    let hangs = failure.code.starts_with("DeleteConflict");
-    twice || hangs || !no_user && matches!(failure.kind, Kind::Exists | Kind::NotFound | Kind::Transient)
 }

@@ -2,6 +2,10 @@
 
 use std::sync::Mutex;
 
+use sagemaker_external::arn::PolicyArn;
+
+use crate::step::Step;
+
 /// What has happened so far, for whoever has to answer in the end: also after a
 /// panic or a timeout in the middle.
 #[derive(Debug, Default)]
@@ -30,6 +34,20 @@ pub(crate) struct Inner {
     pub(crate) made: bool,
     /// Whether it was, for certain.
     pub(crate) confirmed: bool,
+    /// Policies that were made in this run and hang on no role yet.
+    pub(crate) loose: Vec<PolicyArn>,
+}
+
+impl Inner {
+    /// A step that went well.
+    pub(crate) fn note(&mut self, step: &Step) {
+        self.confirmed |= step.is_claim();
+        match step {
+            Step::CreatePolicy { policy, .. } => self.loose.push(policy.clone()),
+            Step::Attach { policy, .. } => self.loose.retain(|loose| loose.to_string() != *policy),
+            _ => {}
+        }
+    }
 }
 
 impl Progress {

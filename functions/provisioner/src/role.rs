@@ -64,6 +64,9 @@ pub struct RolePlace {
     pub tags: BTreeSet<String>,
     /// Whether a Delete removes what was adopted, too.
     pub remove_adopted: bool,
+    /// Whether IAM refuses the trust that an adopted role was found with, because it
+    /// names a principal that is gone: then it is given back with a closed one.
+    pub trust_is_lost: bool,
 }
 
 impl RolePlace {
@@ -92,6 +95,7 @@ impl RolePlace {
             policy_name: p.parsed("PolicyName").ok().flatten().or_else(|| POLICY_NAME.parse().ok())?,
             tags: p.tag_keys("Tags"),
             remove_adopted: p.removes_adopted().unwrap_or(false),
+            trust_is_lost: false,
         })
     }
 }
@@ -181,6 +185,7 @@ impl RoleSpec {
             policy_name: p.parsed_or("PolicyName", POLICY_NAME)?,
             tags: p.tag_keys("Tags"),
             remove_adopted: p.removes_adopted()?,
+            trust_is_lost: false,
         };
         let trust = trust(&p, home)?;
         let (resources, endpoint_arns) = resources(&p, home)?;

@@ -1,6 +1,6 @@
 //! `DryRun`: the plan, and no write.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::iam::World;
 use crate::stage::{GROUP_ARN, ROLE_ARN, Stage, create, delete, group, role, update, with, writes};
@@ -75,4 +75,44 @@ async fn a_dry_run_refuses_what_a_real_one_would() {
     let (reason, id) = stage.fail(&other).await;
     assert!(reason.contains("was not made by this resource"), "{reason}");
     assert_eq!(id, "SageMakerExternal::CreateFailed");
+}
+
+/// The plan is the one that a real run would carry out, also where only the wish before
+/// names what goes, and it is refused as one would be.
+#[tokio::test(start_paused = true)]
+async fn a_dry_run_plans_what_a_real_one_does() {
+    captured::start();
+    let planned = || -> Vec<String> {
+        let text = captured::text();
+        let lines = text.lines().filter(|line| line.contains("\"planned\""));
+        lines.map(|line| serde_json::from_str::<Value>(line).unwrap()).map(|line| step(&line)).collect()
+    };
+    let stage = Stage::new();
+    let id = stage.created(&create(&role())).await;
+    stage.iam.world().roles.get_mut("sagemakerexternal").unwrap().attached.clear();
+    let world = stage.iam.world().clone();
+    for (old, new) in [
+        (role(), json!({"PolicyName": "New"})),
+        // The rollback of an Update whose effects no copy shows.
+        (with(role(), json!({"TrustedAccountIds": ["777788889999"]})), json!({})),
+    ] {
+        *stage.iam.world() = world.clone();
+        let new = with(role(), new);
+        captured::start();
+        stage.succeed(&update(&id, &old, &with(new.clone(), json!({"DryRun": "true"})))).await;
+        let dry = planned();
+        captured::start();
+        stage.succeed(&update(&id, &old, &new)).await;
+        assert_eq!(planned(), dry);
+        assert!(!dry.is_empty());
+    }
+    let path = format!("/sagemaker-external/{}/", "p".repeat(480));
+    let names: Vec<String> = (0..450).map(|n| format!("an-endpoint-with-a-rather-long-name-{n:04}")).collect();
+    let long = json!({"RoleName": "Long", "EndpointNames": names, "Path": path, "DryRun": "true"});
+    let (reason, kept) = stage.fail(&update(&id, &role(), &with(role(), long))).await;
+    assert!(reason.contains("4096 bytes") && kept == id, "{reason}");
+}
+
+fn step(line: &Value) -> String {
+    line["fields"]["step"].as_str().or(line["step"].as_str()).unwrap_or_default().to_owned()
 }

@@ -262,3 +262,18 @@ async fn c14_a_renamed_policy_is_swapped_in_place() {
         stage.fail(&update(&id, &new, &with(new.clone(), json!({"Path": "/sagemaker-external/x/"})))).await;
     assert!(reason.contains("change GroupName too"), "{reason}");
 }
+
+/// What a group was like has to fit into its policy beside the grant: the refusal says so,
+/// and does not blame the roles.
+#[tokio::test(start_paused = true)]
+async fn a_group_with_too_many_members_is_not_adopted() {
+    let stage = Stage::new();
+    let members: Vec<String> = (0..120).map(|n| format!("firstname.lastname.{n:03}")).collect();
+    let members: Vec<&str> = members.iter().map(String::as_str).collect();
+    let theirs = by_hand(&[], &members);
+    stage.iam.world().groups.insert("sagemakertester".to_owned(), theirs.clone());
+    let (reason, _) = stage.fail(&create(&with(group(), json!({"OnExisting": "Adopt"})))).await;
+    assert!(reason.starts_with(&format!("OnExisting: what has to be kept of group {GROUP_ARN}")), "{reason}");
+    assert!(!reason.contains("RoleArns"), "{reason}");
+    assert_eq!(writes(&stage.iam.take_calls()), [""; 0]);
+}

@@ -15,6 +15,7 @@ mod adopt;
 mod answer;
 mod create;
 mod delete;
+mod drift;
 mod dry_run;
 mod events;
 mod grants;

@@ -235,6 +235,6 @@ async fn c11_a_delete_during_a_create_is_not_undone() {
         let statuses: Vec<Value> = stage.answers().iter().map(|answer| answer["Status"].clone()).collect();
         assert_eq!(statuses, ["SUCCESS", "FAILED"], "the Delete, then the Create");
         let world = stage.iam.world();
-        assert!(world.roles.is_empty() && world.groups.is_empty());
+        assert!(world.roles.is_empty() && world.policies.is_empty() && world.groups.is_empty());
     }
 }

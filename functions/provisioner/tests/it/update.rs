@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::iam::{Fault, json as document};
-use crate::stage::{POLICY_ARN, ROLE_ARN, Stage, create, role, update, with, writes};
+use crate::stage::{POLICY_ARN, ROLE_ARN, Stage, create, delete, role, update, with, writes};
 
 /// C14: the same identity, the same id; only the difference is written.
 #[tokio::test(start_paused = true)]
@@ -232,4 +232,41 @@ async fn a_new_path_needs_a_new_name() {
     assert!(reason.starts_with("Path: role") && reason.contains("change RoleName too"), "{reason}");
     assert_eq!(kept, id);
     assert_eq!(writes(&stage.iam.take_calls()), [""; 0]);
+}
+
+/// C14, C18: a policy under a new name that could not be attached is removed at once: where
+/// the rollback cannot run, no later event knows that name.
+#[tokio::test(start_paused = true)]
+async fn c14_a_policy_made_in_vain_is_removed() {
+    for fault in [
+        Fault::Refused(400, "Throttling", "Rate exceeded"),
+        Fault::Refused(409, "LimitExceeded", "Cannot exceed quota for PoliciesPerRole: 10"),
+    ] {
+        let stage = Stage::new();
+        let id = stage.created(&create(&role())).await;
+        let before = stage.iam.world().policies.clone();
+        let new = with(role(), json!({"PolicyName": "New"}));
+        stage.iam.fault("AttachRolePolicy", fault);
+        let (reason, _) = stage.fail(&update(&id, &role(), &new)).await;
+        assert!(reason.starts_with("AttachRolePolicy"), "{reason}");
+        assert_eq!(
+            writes(&stage.iam.take_calls()).first_chunk().map(|[made, _, gone]| (*made, *gone)),
+            Some(("CreatePolicy New", "DeletePolicy New"))
+        );
+        assert_eq!(stage.iam.world().policies, before);
+        stage.iam.fault("GetRole", Fault::Refused(400, "Throttling", "Rate exceeded"));
+        stage.fail(&update(&id, &new, &role())).await;
+        stage.succeed(&delete(&id, &role())).await;
+        assert!(stage.iam.world().policies.is_empty());
+    }
+    // One that is attached, or was there before, stays.
+    let stage = Stage::new();
+    let id = stage.created(&create(&role())).await;
+    let new = with(role(), json!({"PolicyName": "New"}));
+    stage.iam.fault("DetachRolePolicy", Fault::Refused(400, "Throttling", "Rate exceeded"));
+    stage.fail(&update(&id, &role(), &new)).await;
+    stage.iam.world().roles.get_mut("sagemakerexternal").unwrap().attached.clear();
+    stage.iam.fault("AttachRolePolicy", Fault::Refused(400, "Throttling", "Rate exceeded"));
+    stage.fail(&update(&id, &new, &role())).await;
+    assert_eq!(stage.iam.world().policies.len(), 2);
 }
