@@ -10,6 +10,8 @@ use crate::step::Step;
 pub enum Error {
     /// The wish, or what stands in its way; nothing was changed for it.
     Refused(String),
+    /// What IAM shows contradicts itself, for longer than is waited for.
+    Unsettled(String),
     /// IAM could not be read.
     Read(Failure),
     /// A step that IAM did not carry out.
@@ -19,7 +21,7 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Refused(sentence) => f.write_str(sentence),
+            Self::Refused(sentence) | Self::Unsettled(sentence) => f.write_str(sentence),
             Self::Read(failure) => write!(f, "IAM could not be read: {}", said(failure)),
             Self::Step { step, failure } => write!(f, "{step} failed: {}{}", said(failure), remedy(failure.kind)),
         }

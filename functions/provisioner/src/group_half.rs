@@ -83,12 +83,16 @@ impl Half for GroupHalf {
         state.as_ref().is_some_and(|group| group.is_begun(owner))
     }
 
+    fn is_owned(state: &Option<Group>, owner: &Owner) -> bool {
+        state.as_ref().is_some_and(|group| group.is_marked(owner))
+    }
+
     fn is_absent(state: &Option<Group>) -> bool {
         state.is_none()
     }
 
     fn is_unseen(state: &Option<Group>, owner: &Owner) -> bool {
-        state.as_ref().is_none_or(|group| !group.is_marked(owner))
+        !Self::is_owned(state, owner)
     }
 
     /// A group that hangs on anything cannot be removed: that says it in time.

@@ -62,6 +62,8 @@ pub trait Half {
     fn foreign(spec: &Self::Spec, owner: &Owner, state: &Self::State, old: &Map<String, Value>) -> Vec<String>;
     /// Whether something is there that an earlier run for this owner may have made.
     fn is_begun(state: &Self::State, owner: &Owner) -> bool;
+    /// Whether some of it is this owner's for certain.
+    fn is_owned(state: &Self::State, owner: &Owner) -> bool;
     /// Whether nothing at all of the entity is there.
     fn is_absent(state: &Self::State) -> bool;
     /// Whether something is not seen that a Create makes besides what is seen: a copy of
@@ -181,6 +183,10 @@ impl Half for RoleHalf {
     fn is_begun(state: &RoleState, owner: &Owner) -> bool {
         let role = state.role.as_ref().map(|role| &role.tags);
         role.into_iter().chain(state.policies.values().map(|policy| &policy.tags)).any(|tags| owner.owns(tags))
+    }
+
+    fn is_owned(state: &RoleState, owner: &Owner) -> bool {
+        Self::is_begun(state, owner)
     }
 
     fn is_absent(state: &RoleState) -> bool {

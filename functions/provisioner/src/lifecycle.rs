@@ -175,7 +175,7 @@ impl Lifecycle<'_> {
         loop {
             let (state, plan) = self.plan::<H>(wish).await?;
             let begun = H::is_begun(&state, &self.owner);
-            if begun {
+            if H::is_owned(&state, &self.owner) {
                 self.progress.set(|inner| inner.trace = Trace::Entity(id.clone()));
             }
             let plan = plan.map_err(|refusal| self.nothing_made(begun, refusal))?;

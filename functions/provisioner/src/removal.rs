@@ -45,7 +45,7 @@ impl Lifecycle<'_> {
                 continue;
             }
             if let Some(contradiction) = H::contradiction(&place, &state, &self.owner) {
-                let Some(wait) = waits.next() else { return Err(Error::Refused(contradiction)) };
+                let Some(wait) = waits.next() else { return Err(Error::Unsettled(contradiction)) };
                 tokio::time::sleep(*wait).await;
                 continue;
             }
@@ -68,8 +68,7 @@ impl Lifecycle<'_> {
                 Err(Error::Step { step, failure })
                     if matches!(*step, Step::PutTrust { .. }) && is_invalid_principal(&failure) =>
                 {
-                    let closed = H::without_trust(&place).ok_or(Error::Step { step, failure })?;
-                    place = closed;
+                    place = H::without_trust(&place).ok_or(Error::Step { step, failure })?;
                 }
                 Err(error) => return Err(error),
             }

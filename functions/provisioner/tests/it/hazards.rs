@@ -175,6 +175,38 @@ async fn u02_a_create_that_saw_nothing_proves_nothing() {
     }
 }
 
+/// C12, U02: an empty group of a moment ago may be what an earlier delivery made, or a
+/// person: a Create that only read it does not take it for its own by name.
+#[tokio::test(start_paused = true)]
+async fn c12_an_empty_group_is_no_proof() {
+    let stage = Stage::new();
+    stage.iam.fault("PutGroupPolicy", Fault::Killed { after: false });
+    assert_eq!(stage.try_send(&create(&group())).await, None);
+    stage.iam.fault("PutGroupPolicy", Fault::Refused(403, "AccessDenied", "not authorized"));
+    let (_, id) = stage.fail(&create(&group())).await;
+    assert_eq!(id, "SageMakerExternal::CreateInterrupted");
+    stage.succeed(&delete(&id, &group())).await;
+    assert!(stage.iam.world().groups.is_empty());
+}
+
+/// U18: what IAM shows of a policy and denies of its role is waited for, within bounds, and
+/// no stranger is blamed for it.
+#[tokio::test(start_paused = true)]
+async fn u18_a_lasting_contradiction_is_said() {
+    let stage = Stage::new();
+    let id = stage.created(&create(&role())).await;
+    for _ in 0..20 {
+        stage.iam.fault("GetRole", Fault::Refused(404, "NoSuchEntity", "not here yet"));
+    }
+    let start = tokio::time::Instant::now();
+    let (reason, kept) = stage.fail(&delete(&id, &role())).await;
+    let wanted =
+        "IAM shows policy SageMakerExternalInvokeEndpoint on role SageMakerExternal, but not yet the role itself";
+    assert!(reason.starts_with(wanted) && kept == id, "{reason}");
+    assert!((10..60).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
+    assert_eq!(writes(&stage.iam.take_calls()), [""; 0]);
+}
+
 /// A group that a person made and left empty.
 fn old_group() -> Group {
     Group {
