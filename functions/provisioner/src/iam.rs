@@ -1,8 +1,7 @@
 //! The only place that calls IAM: one step at a time here, what is there in `read`.
 
 mod read;
-
-pub use self::read::{MOST_POLICIES, Numbers};
+mod read_group;
 
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use aws_smithy_runtime_api::http::Response;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use sagemaker_external::failure::{Failure, Kind};
 
+pub use self::read::{MOST_POLICIES, Numbers};
 use crate::apply::is_invalid_principal;
 use crate::step::{Step, Tags};
 

@@ -1,7 +1,6 @@
-//! What IAM holds around one role or one group; every list read to its end (U35).
+//! What IAM holds around one role; every list read to its end (U35).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, SystemTime};
 
 use aws_sdk_iam::error::SdkError;
 use aws_sdk_iam::types::Tag;
@@ -13,16 +12,10 @@ use sagemaker_external::arn::PolicyArn;
 use sagemaker_external::failure::{Failure, Kind};
 
 use super::{Iam, SETTLE, failure, unreadable};
-use crate::group::GroupPlace;
-use crate::group_plan::Group;
 use crate::owner::Owner;
 use crate::role::RolePlace;
 use crate::role_plan::{Policy, Role, RoleState};
 use crate::step::{Step, Tags};
-
-/// CloudFormation's longest ServiceTimeout: a group made before that is not of a
-/// Create that still goes on.
-const LONGEST_CREATE: Duration = Duration::from_secs(3_600);
 
 /// Of the numbers of a grant's policies, 20 are ever taken: twice a role's quota, since a
 /// replacement lives beside what it replaces.
@@ -119,14 +112,6 @@ impl Iam {
             }
             _ => false,
         }
-    }
-
-    pub async fn group_state(&self, place: &GroupPlace) -> Result<Option<Group>, Failure> {
-        let name = place.name.as_str();
-        let Some(mut group) = self.group(name).await? else { return Ok(None) };
-        let (inline, attached) = tokio::join!(self.group_inline(name), self.group_attached(name));
-        (group.inline, group.attached) = (inline?, attached?);
-        Ok(Some(group))
     }
 
     /// The role alone: what is attached to it and in it is not read.
@@ -254,57 +239,10 @@ impl Iam {
         }
         Ok(names)
     }
-
-    /// The group and all its users: GetGroup pages them.
-    async fn group(&self, name: &str) -> Result<Option<Group>, Failure> {
-        let mut pages = self.client.get_group().group_name(name).into_paginator().send();
-        let mut read: Option<Group> = None;
-        while let Some(page) = pages.next().await {
-            let Some(page) = found(page)? else { return Ok(None) };
-            let made = page.group.as_ref().and_then(|group| SystemTime::try_from(group.create_date).ok());
-            let is_new = made.and_then(|made| made.elapsed().ok()).is_none_or(|age| age < LONGEST_CREATE);
-            let Some(Ok(arn)) = page.group.map(|group| group.arn.parse()) else { return Err(unreadable("GetGroup")) };
-            let users = page.users.into_iter().map(|user| user.user_name);
-            let group = read.get_or_insert_with(|| Group {
-                arn,
-                users: BTreeSet::new(),
-                inline: BTreeMap::new(),
-                attached: BTreeSet::new(),
-                is_new,
-            });
-            group.users.extend(users);
-        }
-        Ok(read)
-    }
-
-    async fn group_inline(&self, name: &str) -> Result<BTreeMap<String, String>, Failure> {
-        let mut pages = self.client.list_group_policies().group_name(name).into_paginator().send();
-        let mut policies = BTreeMap::new();
-        while let Some(page) = pages.next().await {
-            let Some(page) = found(page)? else { break };
-            for policy in page.policy_names {
-                let get = self.client.get_group_policy().group_name(name).policy_name(&policy).send();
-                if let Some(answer) = found(get.await)? {
-                    policies.insert(policy, decoded(Some(&answer.policy_document)));
-                }
-            }
-        }
-        Ok(policies)
-    }
-
-    async fn group_attached(&self, name: &str) -> Result<BTreeSet<String>, Failure> {
-        let mut pages = self.client.list_attached_group_policies().group_name(name).into_paginator().send();
-        let mut arns = BTreeSet::new();
-        while let Some(page) = pages.next().await {
-            let Some(page) = found(page)? else { break };
-            arns.extend(page.attached_policies.unwrap_or_default().into_iter().filter_map(|policy| policy.policy_arn));
-        }
-        Ok(arns)
-    }
 }
 
 /// `None` where IAM says that there is no such entity.
-fn found<T, E>(answer: Result<T, SdkError<E, Response>>) -> Result<Option<T>, Failure>
+pub(super) fn found<T, E>(answer: Result<T, SdkError<E, Response>>) -> Result<Option<T>, Failure>
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
@@ -316,7 +254,7 @@ where
 }
 
 /// IAM hands documents out percent-encoded.
-fn decoded(document: Option<&str>) -> String {
+pub(super) fn decoded(document: Option<&str>) -> String {
     percent_decode_str(document.unwrap_or_default()).decode_utf8_lossy().into_owned()
 }
 

@@ -22,10 +22,11 @@ async fn c38_drift_is_logged_as_drift() {
             let wish = if adopted { with(role(), adopt.clone()) } else { role() };
             let id = stage.created(&create(&wish)).await;
             if adopted {
-                let mut world = stage.iam.world();
-                world.roles.get_mut("sagemakerexternal").unwrap().tags.clear();
-                world.policies.get_mut("sagemakerexternalinvokeendpoint").unwrap().tags.clear();
-                drop(world);
+                {
+                    let mut world = stage.iam.world();
+                    world.roles.get_mut("sagemakerexternal").unwrap().tags.clear();
+                    world.policies.get_mut("sagemakerexternalinvokeendpoint").unwrap().tags.clear();
+                }
                 stage.created(&create(&wish)).await;
             }
             captured::start();
