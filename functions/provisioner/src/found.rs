@@ -46,52 +46,86 @@ pub struct FoundRole {
     pub trust: String,
     pub max_session: i32,
     pub boundary: Option<String>,
+    /// The keys of its tags, which nothing here sets or takes off.
+    pub tags: BTreeSet<String>,
+    /// ARNs of adopted policies that an Update has detached since.
+    pub detached: BTreeSet<String>,
 }
 
 impl FoundRole {
     pub fn of(role: &Role) -> Self {
-        Self { trust: role.trust.clone(), max_session: role.max_session, boundary: role.boundary.clone() }
+        Self {
+            trust: role.trust.clone(),
+            max_session: role.max_session,
+            boundary: role.boundary.clone(),
+            tags: role.tags.keys().cloned().collect(),
+            detached: BTreeSet::new(),
+        }
     }
 
-    /// `…:found-01`, `…:found-02`, …: a tag's value is short.
     pub fn tags(&self) -> Tags {
-        let text = encode(self);
-        let parts = text.as_bytes().chunks(TAG_VALUE).map(|part| String::from_utf8_lossy(part).into_owned());
-        parts.enumerate().map(|(index, part)| (format!("{TAG_PREFIX}found-{:02}", index + 1), part)).collect()
+        to_tags(self)
     }
 
     /// `None` for a role that was not adopted.
     pub fn read(tags: &Tags) -> Option<Self> {
-        let part = |index: usize| tags.get(&format!("{TAG_PREFIX}found-{index:02}")).map(String::as_str);
-        decode(&(1..).map_while(part).collect::<String>())
+        from_tags(tags)
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FoundPolicy {
-    /// The default version, which is kept as it is.
+    /// The default version.
     pub version: String,
+    /// All versions, oldest first: they are kept as they are.
+    pub versions: Vec<String>,
     /// Whether it was attached to the role.
     pub attached: bool,
+    /// The keys of its tags, which nothing here sets or takes off.
+    pub tags: BTreeSet<String>,
 }
-
-const FOUND_POLICY: &str = "sagemaker-external:found";
 
 impl FoundPolicy {
     pub fn of(arn: &PolicyArn, policy: &Policy, role: Option<&Role>) -> Self {
-        let attached = role.is_some_and(|role| role.attached.contains(&arn.to_string()));
-        Self { version: policy.default_version.clone(), attached }
+        let arn = arn.to_string();
+        // Detached since by ourselves, and now taken over again.
+        let detached = |role: &Role| FoundRole::read(&role.tags).is_some_and(|found| found.detached.contains(&arn));
+        Self {
+            version: policy.default_version.clone(),
+            versions: policy.versions.clone(),
+            attached: role.is_some_and(|role| role.attached.contains(&arn) || detached(role)),
+            tags: policy.tags.keys().cloned().collect(),
+        }
     }
 
     pub fn tags(&self) -> Tags {
-        let attached = if self.attached { "attached" } else { "detached" };
-        Tags::from([(FOUND_POLICY.to_owned(), format!("{} {attached}", self.version))])
+        to_tags(self)
     }
 
+    /// `None` for a policy that was not adopted.
     pub fn read(tags: &Tags) -> Option<Self> {
-        let (version, attached) = tags.get(FOUND_POLICY)?.split_once(' ')?;
-        Some(Self { version: version.to_owned(), attached: attached == "attached" })
+        from_tags(tags)
     }
+
+    /// The version to make the default again: the found one, or, where that was deleted
+    /// since, the newest of those found with it, or else the one that is.
+    pub fn back<'a>(&'a self, policy: &'a Policy) -> &'a str {
+        let there = |version: &&String| policy.versions.contains(version);
+        let newest = || self.versions.iter().rev().find(there);
+        Some(&self.version).filter(there).or_else(newest).unwrap_or(&policy.default_version)
+    }
+}
+
+/// `…:found-01`, `…:found-02`, …: a tag's value is short.
+fn to_tags(found: &impl Serialize) -> Tags {
+    let text = encode(found);
+    let parts = text.as_bytes().chunks(TAG_VALUE).map(|part| String::from_utf8_lossy(part).into_owned());
+    parts.enumerate().map(|(index, part)| (format!("{TAG_PREFIX}found-{:02}", index + 1), part)).collect()
+}
+
+fn from_tags<T: for<'a> Deserialize<'a>>(tags: &Tags) -> Option<T> {
+    let part = |index: usize| tags.get(&format!("{TAG_PREFIX}found-{index:02}")).map(String::as_str);
+    decode(&(1..).map_while(part).collect::<String>())
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,8 +168,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_found_reads_back(trust in "\\PC{0,2048}", max_session in 3600..=43200, boundary in proptest::option::of("[a-z:/,]{1,200}")) {
-            let found = FoundRole { trust, max_session, boundary };
+        fn what_was_found_reads_back(trust in "\\PC{0,2048}", max_session in 3600..=43200, boundary in proptest::option::of("[a-z:/,]{1,200}"), keys in prop::collection::btree_set("[\\p{L}_.:/=+@-]{1,20}", 0..5)) {
+            let found = FoundRole { trust, max_session, boundary, tags: keys, detached: BTreeSet::from(["arn".to_owned()]) };
             let tags = found.tags();
             prop_assert!(tags.values().all(|value| value.len() <= TAG_VALUE));
             prop_assert_eq!(FoundRole::read(&tags), Some(found));

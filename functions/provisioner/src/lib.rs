@@ -4,9 +4,10 @@
 //! and `Custom::SageMakerExternalGrants`, which checks an invoker's setting.
 //!
 //! `main → handler → lifecycle (with removal and apply) → the rest`. `request`, `response_url`, `properties`, `owner`,
-//! `role`, `role_plan`, `role_retire`, `pack`, `group`, `grants`, `found` and `step` are pure; `iam` and `callback` have the
+//! `role`, `role_plan`, `role_retire`, `adopt`, `pack`, `group`, `grants`, `found` and `step` are pure; `iam` and `callback` have the
 //! effects, one service each.
 
+mod adopt;
 mod apply;
 pub mod callback;
 pub mod error;

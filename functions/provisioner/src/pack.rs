@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use sagemaker_external::arn::PolicyArn;
 use sagemaker_external::policy::{Document, PermissionStatement, quota, same};
 
+use crate::adopt::claim_policy;
 use crate::owner::Owner;
 use crate::role::RoleSpec;
 use crate::role_plan::{Policy, RoleState};
@@ -88,8 +89,9 @@ pub(crate) fn pack(
                 ));
             }
             Some(policy) if owner.owns(&policy.tags) => {}
-            // To be adopted, or to be made beside an adopted role.
-            _ => spec.adopt.iter().try_for_each(|adopt| adopt.allow(&arn.to_string(), &arn.path))?,
+            Some(policy) => claim_policy(spec, arn, policy)?,
+            // To be made, beside an adopted role it may be.
+            None => spec.adopt.iter().try_for_each(|adopt| adopt.allow(&arn.to_string(), &arn.path))?,
         }
     }
     Ok(buckets)

@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use sagemaker_external::arn::{PolicyArn, RoleArn};
 use sagemaker_external::policy::same;
 
-use crate::found::{FoundPolicy, FoundRole};
+use crate::adopt::{check_count, check_tags, claim, found_policy, found_role, stands};
+use crate::found::FoundPolicy;
 use crate::owner::Owner;
 use crate::pack::pack;
-use crate::role::{RolePlace, RoleSpec, Trust};
+use crate::role::{RoleSpec, Trust};
 use crate::role_retire::{delete_policy, restore_policy};
 use crate::step::{Step, Tags};
 
@@ -64,10 +65,21 @@ pub fn converge(
     old_tags: &BTreeSet<String>,
 ) -> Result<(Vec<Step>, Vec<PolicyArn>), String> {
     let adopting = match &state.role {
-        Some(role) => claim(spec, owner, role, old_tags)?,
+        Some(role) => claim(spec, owner, role)?,
         None => false,
     };
+    let found = state.role.as_ref().and_then(|role| found_role(role, adopting));
     let wanted = pack(spec, owner, state)?;
+    if let Some(found) = &found {
+        check_tags(spec, &format!("role {}", spec.place.name), &found.tags)?;
+    }
+    for (arn, _) in &wanted {
+        let Some(policy) = state.policies.get(arn) else { continue };
+        let Some(found) = found_policy(arn, policy, state.role.as_ref(), owner) else { continue };
+        let (entity, tags) = (format!("policy {}", arn.name), wished_tags(&spec.tags, owner));
+        check_tags(spec, &entity, &found.tags)?;
+        check_count(&entity, policy.tags.keys().chain(tags.keys()).chain(found.tags().keys()).collect())?;
+    }
     let policies = wanted.iter().map(|(arn, _)| arn.clone()).collect();
     let Some(role) = &state.role else {
         let create = Step::CreateRole {
@@ -83,10 +95,20 @@ pub fn converge(
     };
     let name = &spec.place.name;
     let mut steps = Vec::new();
-    let (tags, untag) = tag_difference(&role.tags, &wished_tags(&spec.tags, owner), old_tags, &Keys::OfRole);
+    let own = |key: &&String| found.as_ref().is_none_or(|found| !stands(&found.tags, key));
+    let old_own = old_tags.iter().filter(own).cloned().collect();
+    let (mut tags, untag) = tag_difference(&role.tags, &wished_tags(&spec.tags, owner), &old_own, &Keys::OfRole);
+    if let Some(mut found) = found {
+        let before = found.detached.len();
+        found.detached.extend(given_up(owner, state, &wanted));
+        if adopting || found.detached.len() > before {
+            tags.extend(found.tags());
+        }
+        let stay = role.tags.keys().filter(|key| !untag.contains(*key));
+        check_count(&format!("role {name}"), stay.chain(tags.keys()).collect())?;
+    }
     if adopting {
         // First of all: from here on a Delete knows what to give back.
-        let tags = tags.into_iter().chain(FoundRole::of(role).tags()).collect();
         steps.push(Step::AdoptRole { role: name.clone(), tags });
     } else if !tags.is_empty() {
         steps.push(Step::TagRole { role: name.clone(), tags });
@@ -103,53 +125,6 @@ pub fn converge(
         steps.push(Step::SetMaxSession { role: name.clone(), seconds: spec.max_session });
     }
     Ok((steps, policies))
-}
-
-/// Only a role of this owner, at this place, is changed (U02, U03, C13), or one of
-/// nobody's that is to be adopted: then `true`.
-fn claim(spec: &RoleSpec, owner: &Owner, role: &Role, old_tags: &BTreeSet<String>) -> Result<bool, String> {
-    let place = &spec.place;
-    let ours = owner.owns(&role.tags);
-    match &spec.adopt {
-        _ if ours => {}
-        Some(adopt) if !Owner::is_anyones(&role.tags) => {
-            let arn = role.arn.to_string();
-            adopt.allow(&arn, &role.arn.path)?;
-            let there = RolePlace { path: role.arn.path.clone(), ..place.clone() };
-            there.policy_arn(0).map_or(Ok(()), |policy| adopt.allow(&policy.to_string(), &policy.path))?;
-            // Giving it back takes the boundary off again, which the provisioner may
-            // do nowhere else.
-            if role.boundary.as_deref() != Some(spec.boundary.to_string().as_str()) {
-                adopt.require(&arn, "has not the provisioner's boundary")?;
-            }
-        }
-        _ => {
-            return Err(format!(
-                "RoleName: role {} exists already and was not made by this resource; remove it or choose another RoleName",
-                role.arn
-            ));
-        }
-    }
-    if role.arn.path != place.path {
-        return Err(format!(
-            "Path: role {} cannot move to {}, since role names are unique whatever the path; change RoleName too",
-            role.arn, place.path
-        ));
-    }
-    if role.arn.name != place.name {
-        return Err(format!("RoleName: {} differs from the existing {} in case only", place.name, role.arn.name));
-    }
-    if !ours || FoundRole::read(&role.tags).is_some() {
-        let taken = |(key, value): &(&String, &String)| {
-            !old_tags.contains(*key) && role.tags.get(*key).is_some_and(|found| found != *value)
-        };
-        if let Some((key, _)) = spec.tags.iter().find(taken) {
-            return Err(format!(
-                "Tags: \"{key}\" stands on the adopted role already, with another value; leave it out"
-            ));
-        }
-    }
-    Ok(!ours)
 }
 
 /// Trust and permissions together. Where both change, the trust first shrinks to
@@ -208,6 +183,18 @@ fn adopted(
     found.collect::<Vec<_>>().into_iter()
 }
 
+/// Adopted policies that hung on the role and serve the wish no more: a Delete of the
+/// role attaches them again.
+fn given_up(
+    owner: &Owner,
+    state: &RoleState,
+    wanted: &[(PolicyArn, BTreeSet<String>)],
+) -> impl Iterator<Item = String> {
+    let unwanted = state.policies.iter().filter(|(arn, _)| wanted.iter().all(|(wanted, _)| wanted != *arn));
+    let found = |policy: &Policy| FoundPolicy::read(&policy.tags).is_some_and(|found| found.attached);
+    unwanted.filter(move |(_, policy)| owner.owns(&policy.tags) && found(policy)).map(|(arn, _)| arn.to_string())
+}
+
 /// The policies: made or brought up to date, attached; then those not wanted any
 /// more detached and removed. `attached` is what hangs on the role at that point.
 fn rights(
@@ -226,7 +213,10 @@ fn rights(
         match state.policies.get(arn) {
             None => steps.push(Step::CreatePolicy { policy: arn.clone(), document, tags: tags.clone() }),
             Some(policy) => {
-                let (tag, untag) = tag_difference(&policy.tags, &tags, old_tags, &Keys::OfPolicy);
+                let found = found_policy(arn, policy, state.role.as_ref(), owner);
+                let own = |key: &&String| found.as_ref().is_none_or(|found| !found.tags.contains(*key));
+                let old_own = old_tags.iter().filter(own).cloned().collect();
+                let (tag, untag) = tag_difference(&policy.tags, &tags, &old_own, &Keys::OfPolicy);
                 if owner.owns(&policy.tags) && !tag.is_empty() {
                     steps.push(Step::TagPolicy { policy: arn.clone(), tags: tag });
                 }
@@ -251,7 +241,10 @@ fn rights(
         }
         let alone = policy.others.is_empty() && policy.roles.iter().all(|name| name == role.as_str());
         match FoundPolicy::read(&policy.tags) {
-            Some(found) => steps.extend(restore_policy(arn, policy, &found, &spec.place.tags)),
+            Some(found) => {
+                let set = old_tags.union(&spec.place.tags).cloned().collect();
+                steps.extend(restore_policy(arn, policy, &found, &set));
+            }
             None if alone => steps.extend(delete_policy(arn, policy)),
             None => {}
         }
@@ -260,11 +253,11 @@ fn rights(
 }
 
 /// Makes room for a version where there is none: the oldest goes that is neither the
-/// default, which IAM would not delete (U05, U07), nor to be given back.
+/// default, which IAM would not delete (U05, U07), nor found there.
 fn oldest_version(arn: &PolicyArn, policy: &Policy) -> Option<Step> {
     let full = policy.versions.len() >= VERSIONS_PER_POLICY;
-    let found = FoundPolicy::read(&policy.tags).map(|found| found.version);
-    let kept = |version: &String| *version == policy.default_version || Some(version) == found.as_ref();
+    let found = FoundPolicy::read(&policy.tags).map(|found| found.versions).unwrap_or_default();
+    let kept = |version: &String| *version == policy.default_version || found.contains(version);
     let oldest = policy.versions.iter().find(|version| !kept(version))?;
     full.then(|| Step::DeletePolicyVersion { policy: arn.clone(), version: oldest.clone() })
 }

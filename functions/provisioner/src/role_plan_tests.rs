@@ -4,9 +4,10 @@ use serde_json::json;
 use sagemaker_external::policy::quota;
 
 use super::*;
+use crate::found::FoundRole;
 use crate::pack::{named_resources, pack};
 use crate::request::Home;
-use crate::role::Defaults;
+use crate::role::{Defaults, RolePlace};
 
 fn owner() -> Owner {
     Owner { stack_id: "stack".to_owned(), logical_id: "Role".to_owned() }
@@ -149,4 +150,30 @@ proptest! {
         }
         prop_assert_eq!(rights(&trust, &attached), after);
     }
+}
+
+/// A found trust that IAM takes no more (U16): given back closed, and said so.
+#[test]
+fn u16_a_lost_trust_is_given_back_closed() {
+    let spec = spec(&endpoints([1]), &["444455556666"]);
+    let mut state = state(&spec, &pack(&spec, &owner(), &RoleState::default()).unwrap());
+    let role = state.role.as_mut().unwrap();
+    let found = FoundRole { trust: "{}".to_owned(), ..FoundRole::of(role) };
+    role.tags.extend(found.tags());
+    let trusts = |place: &RolePlace| {
+        let (steps, left) = crate::role_retire::retire(place, &owner(), &state).unwrap();
+        let trust = |step: Step| if let Step::PutTrust { document, .. } = step { Some(document) } else { None };
+        (steps.into_iter().filter_map(trust).collect::<Vec<_>>(), left.join("; "))
+    };
+    let (documents, note) = trusts(&spec.place);
+    assert_eq!(documents, ["{}"]);
+    assert!(!note.contains("nobody can assume"), "{note}");
+    let (documents, note) = trusts(&RolePlace { trust_is_lost: true, ..spec.place.clone() });
+    assert_eq!(
+        documents,
+        [
+            r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":{"AWS":["*"]},"Action":["sts:AssumeRole"]}]}"#
+        ]
+    );
+    assert!(note.contains("nobody can assume the role until its owner writes another trust"), "{note}");
 }

@@ -4,8 +4,9 @@
 use std::collections::BTreeSet;
 
 use sagemaker_external::arn::PolicyArn;
-use sagemaker_external::policy::same;
+use sagemaker_external::policy::{AwsPrincipal, Document, Effect, TrustStatement, same};
 
+use crate::adopt::stands;
 use crate::found::{FoundPolicy, FoundRole};
 use crate::owner::{Owner, TAG_PREFIX};
 use crate::role::RolePlace;
@@ -29,7 +30,7 @@ pub fn retire(place: &RolePlace, owner: &Owner, state: &RoleState) -> Result<(Ve
     let steps = match (role, found) {
         (Some(role), Some(found)) => {
             left.push(format!("role {} was adopted and is given back as it was found", role.arn.name));
-            give_back(place, role, &found, &policies)
+            give_back(place, state, role, &found, &policies, &mut left)
         }
         (Some(role), None) => remove(place, owner, state, role, &policies)?,
         (None, _) => policies.iter().flat_map(|policy| policy.go(place)).collect(),
@@ -46,6 +47,11 @@ struct Going<'a> {
 }
 
 impl Going<'_> {
+    fn detach(&self, role: &Role) -> Option<Step> {
+        let policy = self.arn.to_string();
+        role.attached.contains(&policy).then(|| Step::Detach { role: role.arn.name.to_string(), policy })
+    }
+
     /// The steps once it is detached from our role.
     fn go(&self, place: &RolePlace) -> Vec<Step> {
         match &self.found {
@@ -81,6 +87,12 @@ fn policies<'a>(
         if others.iter().any(|name| state.kin.contains(*name)) {
             left.push(format!("policy {} serves another role of this resource", arn.name));
         } else {
+            if let Some(found) = found.as_ref().filter(|found| found.back(policy) != found.version) {
+                let (name, gone, now) = (&arn.name, &found.version, found.back(policy));
+                left.push(format!(
+                    "version {gone} of policy {name}, as found, is not there any more: {now} is the default"
+                ));
+            }
             going.push(Going { arn, policy, found });
         }
     }
@@ -106,9 +118,16 @@ fn remove(
         let foreign = foreign.join(", ");
         return Err(format!("others attached policies to role {name} ({foreign}); detach them first"));
     }
+    // Those that serve another role stay; each other one goes before the next is detached,
+    // so that a removal cut off leaves the rest where it is found again.
+    let stays = |arn: &&String| policies.iter().all(|policy| policy.arn.to_string() != **arn);
+    let shared = role.attached.iter().filter(stays);
     let mut steps: Vec<Step> =
-        role.attached.iter().map(|policy| Step::Detach { role: name.to_string(), policy: policy.clone() }).collect();
-    steps.extend(policies.iter().flat_map(|policy| policy.go(place)));
+        shared.map(|policy| Step::Detach { role: name.to_string(), policy: policy.clone() }).collect();
+    for policy in policies {
+        steps.extend(policy.detach(role));
+        steps.extend(policy.go(place));
+    }
     steps.extend(
         role.inline.iter().map(|policy| Step::DeleteInlinePolicy { role: name.clone(), policy: policy.clone() }),
     );
@@ -119,40 +138,77 @@ fn remove(
 /// The adopted role as it was found: without our policies, with its own trust, and
 /// the mark off last, so that an interrupted Delete can go on. While the trust and
 /// the rights both change back, the role is without rights.
-fn give_back(place: &RolePlace, role: &Role, found: &FoundRole, policies: &[Going<'_>]) -> Vec<Step> {
+fn give_back(
+    place: &RolePlace,
+    state: &RoleState,
+    role: &Role,
+    found: &FoundRole,
+    policies: &[Going<'_>],
+    left: &mut Vec<String>,
+) -> Vec<Step> {
     let name = &role.arn.name;
-    let new_trust = !same(&role.trust, &found.trust);
-    let attached = |policy: &Going<'_>| role.attached.contains(&policy.arn.to_string());
+    let trust = if place.trust_is_lost {
+        left.push(format!(
+            "the trust of role {name} as it was found names a principal that is gone: nobody can assume the role until its owner writes another trust"
+        ));
+        closed_trust()
+    } else {
+        found.trust.clone()
+    };
+    let new_trust = !same(&role.trust, &trust);
     let stays = |policy: &Going<'_>| {
-        let same_version = |found: &FoundPolicy| found.version == policy.policy.default_version;
+        let same_version = |found: &FoundPolicy| found.back(policy.policy) == policy.policy.default_version;
         policy.found.as_ref().is_some_and(|found| found.attached && (same_version(found) || !new_trust))
     };
-    let detached = policies.iter().filter(|policy| attached(policy) && !stays(policy));
-    let mut steps: Vec<Step> =
-        detached.map(|policy| Step::Detach { role: name.to_string(), policy: policy.arn.to_string() }).collect();
+    let mut steps = Vec::new();
+    for policy in policies.iter().filter(|policy| !stays(policy)) {
+        steps.extend(policy.detach(role));
+        if policy.found.is_none() {
+            steps.extend(policy.go(place));
+        }
+    }
     if new_trust {
-        steps.push(Step::PutTrust { role: name.clone(), document: found.trust.clone() });
+        steps.push(Step::PutTrust { role: name.clone(), document: trust });
     }
     if role.max_session != found.max_session {
         steps.push(Step::SetMaxSession { role: name.clone(), seconds: found.max_session });
     }
+    let attach = |arn: &PolicyArn| Step::Attach { role: name.clone(), policy: arn.to_string() };
     for policy in policies {
+        let Some(found) = &policy.found else { continue };
         let mut back = policy.go(place);
-        let again = policy.found.as_ref().is_some_and(|found| found.attached) && !(attached(policy) && stays(policy));
-        if again {
+        if found.attached && !(role.attached.contains(&policy.arn.to_string()) && stays(policy)) {
             // Before the last step, which takes the policy's own mark off.
-            let attach = Step::Attach { role: name.clone(), policy: policy.arn.to_string() };
-            back.insert(back.len().saturating_sub(1), attach);
+            back.insert(back.len().saturating_sub(1), attach(policy.arn));
         }
         steps.extend(back);
+    }
+    let elsewhere = |arn: &&String| policies.iter().all(|policy| policy.arn.to_string() != **arn);
+    for arn in found.detached.difference(&role.attached).filter(elsewhere) {
+        match arn.parse().ok().filter(|arn: &PolicyArn| state.policies.contains_key(arn)) {
+            Some(arn) => steps.push(attach(&arn)),
+            None => left.push(format!("policy {arn} hung on role {name} and is not there any more")),
+        }
     }
     match &found.boundary {
         boundary if *boundary == role.boundary => {}
         Some(boundary) => steps.push(Step::PutBoundary { role: name.clone(), boundary: boundary.clone() }),
         None => steps.push(Step::DeleteBoundary { role: name.clone() }),
     }
-    steps.push(Step::UntagRole { role: name.clone(), keys: our_keys(&role.tags, &place.tags) });
+    steps.push(Step::UntagRole { role: name.clone(), keys: our_keys(&role.tags, &place.tags, &found.tags) });
     steps
+}
+
+/// Nobody may assume the role, whatever else its policies say.
+fn closed_trust() -> String {
+    let nobody = TrustStatement {
+        sid: None,
+        effect: Effect::Deny,
+        principal: AwsPrincipal { aws: vec!["*".to_owned()] },
+        action: vec!["sts:AssumeRole".to_owned()],
+        condition: None,
+    };
+    Document::new(vec![nobody]).to_json()
 }
 
 /// All versions but the default, then the policy (U10).
@@ -164,22 +220,25 @@ pub(crate) fn delete_policy(arn: &PolicyArn, policy: &Policy) -> Vec<Step> {
         .collect()
 }
 
-/// The found version is the default again, what came after it goes, the mark last.
+/// The found version is the default again, what was not found there goes, the mark last.
 pub(crate) fn restore_policy(
     arn: &PolicyArn,
     policy: &Policy,
     found: &FoundPolicy,
     tags: &BTreeSet<String>,
 ) -> Vec<Step> {
-    let version = &found.version;
-    let set = (policy.default_version != *version)
-        .then(|| Step::SetDefaultVersion { policy: arn.clone(), version: version.clone() });
-    let newer = policy.versions.iter().skip_while(|other| *other != version).skip(1);
-    let delete = newer.map(|newer| Step::DeletePolicyVersion { policy: arn.clone(), version: newer.clone() });
-    let untag = Step::UntagPolicy { policy: arn.clone(), keys: our_keys(&policy.tags, tags) };
+    let version = found.back(policy);
+    let set = (policy.default_version != version)
+        .then(|| Step::SetDefaultVersion { policy: arn.clone(), version: version.to_owned() });
+    let ours = policy.versions.iter().filter(|other| *other != version && !found.versions.contains(other));
+    let delete = ours.map(|ours| Step::DeletePolicyVersion { policy: arn.clone(), version: ours.clone() });
+    let untag = Step::UntagPolicy { policy: arn.clone(), keys: our_keys(&policy.tags, tags, &found.tags) };
     set.into_iter().chain(delete).chain([untag]).collect()
 }
 
-fn our_keys(tags: &Tags, set: &BTreeSet<String>) -> Vec<String> {
-    tags.keys().filter(|key| key.starts_with(TAG_PREFIX) || set.contains(*key)).cloned().collect()
+/// Our marks, and the keys that the properties `set`, but for those `found` there. A key
+/// that differs from a found one in case only is the found one to a role.
+fn our_keys(tags: &Tags, set: &BTreeSet<String>, found: &BTreeSet<String>) -> Vec<String> {
+    let ours = |key: &&String| key.starts_with(TAG_PREFIX) || (set.contains(*key) && !stands(found, key));
+    tags.keys().filter(ours).cloned().collect()
 }

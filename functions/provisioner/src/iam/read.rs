@@ -12,6 +12,7 @@ use sagemaker_external::arn::PolicyArn;
 use sagemaker_external::failure::{Failure, Kind};
 
 use super::{Iam, SETTLE, failure, unreadable};
+use crate::found::FoundRole;
 use crate::owner::Owner;
 use crate::role::RolePlace;
 use crate::role_plan::{Policy, Role, RoleState};
@@ -68,7 +69,9 @@ impl Iam {
                 }
                 (Err(failure), _, _) | (_, Err(failure), _) | (_, _, Err(failure)) => lost = Some(failure),
             }
-            for arn in role.attached.iter().filter_map(|arn| arn.parse::<PolicyArn>().ok()) {
+            // And those to be attached again where the role is given back.
+            let detached = FoundRole::read(&role.tags).map(|found| found.detached).unwrap_or_default();
+            for arn in role.attached.union(&detached).filter_map(|arn| arn.parse::<PolicyArn>().ok()) {
                 if arn.account != place.account || policies.contains_key(&arn) {
                     continue;
                 }

@@ -18,6 +18,7 @@ mod delete;
 mod drift;
 mod dry_run;
 mod events;
+mod give_back;
 mod grants;
 mod group;
 mod group_api;

@@ -1,0 +1,115 @@
+//! What may be taken over, and in which state: refused before anything is written,
+//! where it could not be given back as it was found. Pure.
+
+use std::collections::BTreeSet;
+
+use sagemaker_external::arn::PolicyArn;
+
+use crate::found::{FoundPolicy, FoundRole};
+use crate::owner::Owner;
+use crate::role::{RolePlace, RoleSpec};
+use crate::role_plan::{Policy, Role};
+
+/// How many versions of a policy can be kept as they were found: beside them, one is in
+/// force and one takes its place.
+const VERSIONS: usize = 3;
+
+/// IAM's quota of tags of one entity.
+const TAGS: usize = 50;
+
+/// Only a role of this owner, at this place, is changed (U02, U03, C13), or one of
+/// nobody's that is to be adopted: then `true`.
+pub(crate) fn claim(spec: &RoleSpec, owner: &Owner, role: &Role) -> Result<bool, String> {
+    let place = &spec.place;
+    let ours = owner.owns(&role.tags);
+    match &spec.adopt {
+        _ if ours => {}
+        Some(adopt) if !Owner::is_anyones(&role.tags) => {
+            let arn = role.arn.to_string();
+            adopt.allow(&arn, &role.arn.path)?;
+            let there = RolePlace { path: role.arn.path.clone(), ..place.clone() };
+            there.policy_arn(0).map_or(Ok(()), |policy| adopt.allow(&policy.to_string(), &policy.path))?;
+            // Giving it back takes the boundary off again, which the provisioner may
+            // do nowhere else.
+            if role.boundary.as_deref() != Some(spec.boundary.to_string().as_str()) {
+                adopt.require(&arn, "has not the provisioner's boundary")?;
+            }
+        }
+        _ => {
+            return Err(format!(
+                "RoleName: role {} exists already and was not made by this resource; remove it or choose another RoleName",
+                role.arn
+            ));
+        }
+    }
+    if role.arn.path != place.path {
+        return Err(format!(
+            "Path: role {} cannot move to {}, since role names are unique whatever the path; change RoleName too",
+            role.arn, place.path
+        ));
+    }
+    if role.arn.name != place.name {
+        return Err(format!("RoleName: {} differs from the existing {} in case only", place.name, role.arn.name));
+    }
+    Ok(!ours)
+}
+
+/// What is kept of the role, if it is, or is to be, an adopted one.
+pub(crate) fn found_role(role: &Role, adopting: bool) -> Option<FoundRole> {
+    if adopting { Some(FoundRole::of(role)) } else { FoundRole::read(&role.tags) }
+}
+
+/// The same of a policy.
+pub(crate) fn found_policy(
+    arn: &PolicyArn,
+    policy: &Policy,
+    role: Option<&Role>,
+    owner: &Owner,
+) -> Option<FoundPolicy> {
+    if owner.owns(&policy.tags) { FoundPolicy::read(&policy.tags) } else { Some(FoundPolicy::of(arn, policy, role)) }
+}
+
+/// The keys of tags that stood there are nobody's to set: what they stood for could not
+/// be given back.
+pub(crate) fn check_tags(spec: &RoleSpec, entity: &str, found: &BTreeSet<String>) -> Result<(), String> {
+    match spec.tags.keys().find(|key| stands(found, key)) {
+        Some(key) => Err(format!("Tags: \"{key}\" stood on {entity} before it was adopted; leave it out")),
+        None => Ok(()),
+    }
+}
+
+/// Keys of a role's tags differ in more than case to IAM.
+pub(crate) fn stands(found: &BTreeSet<String>, key: &str) -> bool {
+    found.iter().any(|found| found.eq_ignore_ascii_case(key))
+}
+
+/// What was found is kept in tags too, so a role of many tags may have no room for it.
+pub(crate) fn check_count(entity: &str, keys: BTreeSet<&String>) -> Result<(), String> {
+    let tags = keys.len();
+    if tags <= TAGS {
+        return Ok(());
+    }
+    Err(format!(
+        "Tags: {entity} would have {tags} of the {TAGS} tags that IAM allows, with those that keep how it was found; set fewer, or take some off it"
+    ))
+}
+
+/// A policy of nobody's: only one that serves no one else, whose rights would change
+/// with it.
+pub(crate) fn claim_policy(spec: &RoleSpec, arn: &PolicyArn, policy: &Policy) -> Result<(), String> {
+    spec.adopt.iter().try_for_each(|adopt| adopt.allow(&arn.to_string(), &arn.path))?;
+    let roles = policy.roles.iter().filter(|name| *name != spec.place.name.as_str());
+    let others: Vec<String> = roles.map(|name| format!("role {name}")).chain(policy.others.iter().cloned()).collect();
+    if !others.is_empty() {
+        let others = others.join(", ");
+        return Err(format!(
+            "PolicyName: policy {arn} is also attached to {others}, whose rights would change with it; detach it there or choose another PolicyName"
+        ));
+    }
+    match policy.versions.len() {
+        count if count > VERSIONS => Err(format!(
+            "PolicyName: policy {arn} has {count} versions of IAM's 5, and two must be free to adopt it; delete those not needed, or choose another PolicyName"
+        )),
+        _ => Ok(()),
+    }
+}
