@@ -100,11 +100,41 @@ pub struct PermissionStatement {
     pub action: Vec<String>,
     #[serde(deserialize_with = "one_or_many")]
     pub resource: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<RegionCondition>,
+}
+
+/// The only condition of a permission of ours: the region of the request, for
+/// resources that name none (`aws:RequestedRegion`, one of IAM's global keys).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegionCondition {
+    #[serde(rename = "StringEquals")]
+    pub string_equals: RequestedRegion,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RequestedRegion {
+    #[serde(rename = "aws:RequestedRegion", deserialize_with = "one_or_many")]
+    pub regions: Vec<String>,
+}
+
+impl RegionCondition {
+    pub fn new(regions: Vec<String>) -> Self {
+        Self { string_equals: RequestedRegion { regions } }
+    }
 }
 
 /// One statement that allows `actions` on `resources`.
 pub fn allow(sid: Option<String>, actions: Vec<String>, resources: Vec<String>) -> Document<PermissionStatement> {
-    Document::new(vec![PermissionStatement { sid, effect: Effect::Allow, action: actions, resource: resources }])
+    Document::new(vec![PermissionStatement {
+        sid,
+        effect: Effect::Allow,
+        action: actions,
+        resource: resources,
+        condition: None,
+    }])
 }
 
 /// Whether two documents say the same (case U06): order, repetition and the

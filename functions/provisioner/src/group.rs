@@ -108,12 +108,14 @@ impl GroupSpec {
             effect: Effect::Deny,
             action: actions,
             resource: vec![NOBODYS_ROLE.to_owned()],
+            condition: None,
         });
         let invoke = (!self.api_arns.is_empty()).then(|| PermissionStatement {
             sid: Some("InvokeApi".to_owned()),
             effect: Effect::Allow,
             action: vec!["execute-api:Invoke".to_owned()],
             resource: self.api_arns.iter().cloned().collect(),
+            condition: None,
         });
         Document::new(allowed.statements().iter().cloned().chain(invoke).chain(note).collect())
     }

@@ -8,7 +8,7 @@ use sagemaker_external::arn::{
 };
 use sagemaker_external::name::{EndpointName, ExternalId, IamPath, InferenceComponentName, PolicyName, RoleName};
 use sagemaker_external::policy::{
-    AwsPrincipal, Document, Effect, PermissionStatement, TrustCondition, TrustStatement, allow, quota,
+    AwsPrincipal, Document, Effect, PermissionStatement, RegionCondition, TrustCondition, TrustStatement, quota,
 };
 use serde_json::{Map, Value};
 
@@ -40,6 +40,8 @@ const KNOWN: [&str; 18] = [
 const ROLE_NAME: &str = "SageMakerExternal";
 const POLICY_NAME: &str = "SageMakerExternalInvokeEndpoint";
 const OPERATIONS: [&str; 3] = ["InvokeEndpoint", "InvokeEndpointWithResponseStream", "InvokeEndpointAsync"];
+/// Every region, or every endpoint.
+const ANY: &str = "*";
 const EXTERNAL_ID_KEY: &str = "sts:ExternalId";
 
 /// What the stack gives where a property is absent.
@@ -166,6 +168,9 @@ pub struct RoleSpec {
     pub actions: Vec<String>,
     /// The ARNs of endpoints and inference components.
     pub resources: BTreeSet<String>,
+    /// Where there are several, the resources name none of them, so that a grant does
+    /// not grow with its regions; else empty.
+    pub regions: BTreeSet<String>,
     pub endpoint_arns: Vec<String>,
     pub max_session: i32,
     pub boundary: PolicyArn,
@@ -188,13 +193,15 @@ impl RoleSpec {
             trust_is_lost: false,
         };
         let trust = trust(&p, home)?;
-        let (resources, endpoint_arns) = resources(&p, home)?;
+        let regions = regions(&p, home)?;
+        let (resources, endpoint_arns) = resources(&p, home, &regions)?;
         let boundary = p.parsed("PermissionsBoundary")?.or_else(|| defaults.boundary.clone());
         Ok(Self {
             place,
             trust,
             actions: operations(&p)?,
             resources,
+            regions: if is_split(&regions) { regions } else { BTreeSet::new() },
             endpoint_arns,
             max_session: p.seconds("MaxSessionDuration", 3_600, 3_600, 43_200)?,
             boundary: boundary.ok_or("PermissionsBoundary: set it; this provisioner has no boundary of its own")?,
@@ -213,7 +220,15 @@ impl RoleSpec {
 
     /// The permission document for some of the wish's resources.
     pub fn permissions(&self, resources: &BTreeSet<String>) -> Document<PermissionStatement> {
-        allow(None, self.actions.clone(), resources.iter().cloned().collect())
+        let condition =
+            (!self.regions.is_empty()).then(|| RegionCondition::new(self.regions.iter().cloned().collect()));
+        Document::new(vec![PermissionStatement {
+            sid: None,
+            effect: Effect::Allow,
+            action: self.actions.clone(),
+            resource: resources.iter().cloned().collect(),
+            condition,
+        }])
     }
 }
 
@@ -268,39 +283,66 @@ fn operations(p: &Properties<'_>) -> Result<Vec<String>, String> {
     Ok(wanted.into_iter().map(|operation| format!("sagemaker:{operation}")).collect())
 }
 
-/// All resource ARNs, and those of the endpoints apart.
-fn resources(p: &Properties<'_>, home: &Home) -> Result<(BTreeSet<String>, Vec<String>), String> {
+fn regions(p: &Properties<'_>, home: &Home) -> Result<BTreeSet<String>, String> {
+    match p.list("Regions")? {
+        list if list.is_empty() => Ok(BTreeSet::from([home.region.to_string()])),
+        list => list.into_iter().map(region_or_any).collect(),
+    }
+}
+
+/// Several regions, and not all of them.
+fn is_split(regions: &BTreeSet<String>) -> bool {
+    regions.len() > 1 && !regions.contains(ANY)
+}
+
+/// The resource ARNs of the permissions, and those of the endpoints, region by region.
+fn resources(
+    p: &Properties<'_>,
+    home: &Home,
+    regions: &BTreeSet<String>,
+) -> Result<(BTreeSet<String>, Vec<String>), String> {
     let any = p.flag("AllowAnyEndpoint")?;
-    let regions = match p.list("Regions")? {
-        list if list.is_empty() => vec![home.region.to_string()],
-        list => list.into_iter().map(region_or_any).collect::<Result<_, _>>()?,
-    };
     let endpoints = p.list("EndpointNames")?;
     if endpoints.is_empty() {
         return Err("EndpointNames: at least one endpoint name is required".to_owned());
     }
-    let mut endpoint_arns = BTreeSet::new();
-    let mut all = BTreeSet::new();
+    let components = p.list("InferenceComponentNames")?;
     let account = &home.account;
-    for region in &regions {
+    let endpoints_of = |region: &str| {
+        let mut arns = BTreeSet::new();
         for name in &endpoints {
-            if name == "*" {
-                endpoint_arns.insert(wildcard("EndpointNames", any, account, region, "endpoint")?);
+            if name == ANY {
+                arns.insert(wildcard("EndpointNames", any, account, region, "endpoint")?);
             } else {
                 let name: EndpointName = name.parse().map_err(|e| format!("EndpointNames: {e}"))?;
-                endpoint_arns.extend(arn::endpoint_arns(account, region, &name));
+                arns.extend(arn::endpoint_arns(account, region, &name));
             }
         }
-        for name in p.list("InferenceComponentNames")? {
-            if name == "*" {
-                all.insert(wildcard("InferenceComponentNames", any, account, region, "inference-component")?);
+        Ok::<_, String>(arns)
+    };
+    let components_of = |region: &str| {
+        let mut arns = BTreeSet::new();
+        for name in &components {
+            if name == ANY {
+                arns.insert(wildcard("InferenceComponentNames", any, account, region, "inference-component")?);
             } else {
                 let name: InferenceComponentName = name.parse().map_err(|e| format!("InferenceComponentNames: {e}"))?;
-                all.extend(arn::inference_component_arns(account, region, &name));
+                arns.extend(arn::inference_component_arns(account, region, &name));
             }
         }
+        Ok::<_, String>(arns)
+    };
+    let any_region = BTreeSet::from([ANY.to_owned()]);
+    let granted = if is_split(regions) { &any_region } else { regions };
+    let mut all = BTreeSet::new();
+    for region in granted {
+        all.extend(endpoints_of(region)?);
+        all.extend(components_of(region)?);
     }
-    all.extend(endpoint_arns.iter().cloned());
+    let mut endpoint_arns = BTreeSet::new();
+    for region in regions {
+        endpoint_arns.extend(endpoints_of(region)?);
+    }
     Ok((all, endpoint_arns.into_iter().collect()))
 }
 
@@ -313,7 +355,7 @@ fn wildcard(key: &str, any: bool, account: &Account, region: &str, kind: &str) -
 
 /// `*` stands for every region, as in the recipe, for those who ask for it.
 fn region_or_any(text: String) -> Result<String, String> {
-    if text == "*" {
+    if text == ANY {
         return Ok(text);
     }
     text.parse().map(|region: Region| region.to_string()).map_err(|e| format!("Regions: {e}, or *"))

@@ -135,3 +135,28 @@ fn names_with_capitals_are_granted_in_both_spellings() {
         ]
     );
 }
+
+/// A grant does not grow with its regions: they stand in a condition. One region, or all,
+/// stand in the ARNs.
+#[test]
+fn several_regions_stand_in_a_condition() {
+    let of = |regions: &[&str]| {
+        let properties = json!({"EndpointNames": ["e"], "InferenceComponentNames": ["c"],
+            "TrustedAccountIds": ["444455556666"], "Operations": ["InvokeEndpoint"], "Regions": regions});
+        spec(properties).unwrap()
+    };
+    let document = |spec: &RoleSpec| spec.permissions(&spec.resources).to_json();
+    let arn = |region: &str, rest: &str| format!("arn:aws:sagemaker:{region}:111122223333:{rest}");
+    let several = of(&["us-west-2", "eu-west-1", "us-west-2"]);
+    assert_eq!(
+        document(&several),
+        r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["sagemaker:InvokeEndpoint"],"Resource":["arn:aws:sagemaker:*:111122223333:endpoint/e","arn:aws:sagemaker:*:111122223333:inference-component/c"],"Condition":{"StringEquals":{"aws:RequestedRegion":["eu-west-1","us-west-2"]}}}]}"#
+    );
+    assert_eq!(several.endpoint_arns, [arn("eu-west-1", "endpoint/e"), arn("us-west-2", "endpoint/e")]);
+    for (one, region) in [(of(&[]), "us-east-1"), (of(&["eu-west-1", "eu-west-1"]), "eu-west-1"), (of(&["*"]), "*")] {
+        let resources = BTreeSet::from([arn(region, "endpoint/e"), arn(region, "inference-component/c")]);
+        assert_eq!(one.resources, resources);
+        assert!(!document(&one).contains("Condition"));
+    }
+    assert!(!document(&of(&["*", "eu-west-1"])).contains("Condition"), "every region is every region");
+}
