@@ -1,6 +1,6 @@
 //! Which managed policy names which of a grant's resources. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sagemaker_external::arn::PolicyArn;
 use sagemaker_external::policy::{Document, PermissionStatement, quota, same};
@@ -8,20 +8,20 @@ use sagemaker_external::policy::{Document, PermissionStatement, quota, same};
 use crate::adopt::claim_policy;
 use crate::owner::Owner;
 use crate::role::RoleSpec;
-use crate::role_plan::{Policy, RoleState};
+use crate::role_plan::{Policy, RoleState, is_ours};
 
 /// IAM's quota of managed policies attached to one role, without a raise.
-const POLICIES_PER_ROLE: usize = 10;
+pub(crate) const POLICIES_PER_ROLE: usize = 10;
 
-/// Spreads the wish's resources over as few policies as the quota allows. What a
-/// policy names already stays there, so that one endpoint more touches one policy.
+/// Spreads the wish's resources over as few policies as the quota allows. What a policy
+/// names already stays there, and what is missing goes together into one where it fits,
+/// so that one endpoint more or less touches one policy.
 pub(crate) fn pack(
     spec: &RoleSpec,
     owner: &Owner,
     state: &RoleState,
 ) -> Result<Vec<(PolicyArn, BTreeSet<String>)>, String> {
     let room = quota::MANAGED.saturating_sub(spec.permissions(&BTreeSet::new()).size());
-    let cost = |arn: &String| arn.len() + r#""","#.len();
     let mut missing = spec.resources.clone();
     let mut buckets: Vec<(PolicyArn, BTreeSet<String>)> = Vec::new();
     let mut shared = Vec::new();
@@ -42,28 +42,30 @@ pub(crate) fn pack(
         }
         let mut kept = BTreeSet::new();
         for resource in named {
-            let used: usize = kept.iter().map(cost).sum();
-            if used + cost(&resource) <= room && missing.remove(&resource) {
+            if size(&kept) + cost(&resource) <= room && missing.remove(&resource) {
                 kept.insert(resource);
             }
         }
         buckets.push((arn.clone(), kept));
     }
-    for resource in missing {
-        let fits = |(_, held): &&mut (PolicyArn, BTreeSet<String>)| {
-            held.iter().map(cost).sum::<usize>() + cost(&resource) <= room
-        };
-        match buckets.iter_mut().find(fits) {
-            Some((_, held)) => _ = held.insert(resource),
-            None => {
-                let used = |arn: &PolicyArn| {
-                    buckets.iter().any(|(own, _)| own == arn)
-                        || state.policies.get(arn).is_some_and(|policy| usable(spec, owner, policy))
-                };
-                let free = (0..).map(|index| spec.place.policy_arn(index)).find(|arn| !arn.as_ref().is_some_and(used));
-                let too_long =
-                    || "PolicyName: with its number it would pass 128 characters; use a shorter name".to_owned();
-                buckets.push((free.flatten().ok_or_else(too_long)?, BTreeSet::from([resource])));
+    match buckets.iter_mut().find(|(_, held)| size(held) + size(&missing) <= room) {
+        Some((_, held)) => held.append(&mut missing),
+        None => {
+            for group in together(missing) {
+                if let Some((_, held)) = buckets.iter_mut().find(|(_, held)| size(held) + size(&group) <= room) {
+                    held.extend(group);
+                } else if buckets.len() + shared.len() < POLICIES_PER_ROLE {
+                    buckets.push((free(spec, owner, state, &buckets)?, group));
+                } else {
+                    // No further policy: into whatever gaps there are.
+                    for resource in group {
+                        match buckets.iter_mut().find(|(_, held)| size(held) + cost(&resource) <= room) {
+                            Some((_, held)) => _ = held.insert(resource),
+                            // One too many, which is refused below.
+                            None => buckets.push((free(spec, owner, state, &buckets)?, BTreeSet::from([resource]))),
+                        }
+                    }
+                }
             }
         }
     }
@@ -77,10 +79,11 @@ pub(crate) fn pack(
     buckets.extend(shared);
     if buckets.len() > POLICIES_PER_ROLE {
         return Err(format!(
-            "EndpointNames: the grant would need {} managed policies of the {POLICIES_PER_ROLE} that a role may have; name fewer endpoints or regions, or use several roles",
+            "EndpointNames: the grant would need {} managed policies of the {POLICIES_PER_ROLE} that a role may have; name fewer endpoints, or use several roles",
             buckets.len()
         ));
     }
+    check_room(spec, owner, state, &buckets)?;
     for (arn, _) in &buckets {
         match state.policies.get(arn) {
             Some(policy) if !usable(spec, owner, policy) => {
@@ -95,6 +98,66 @@ pub(crate) fn pack(
         }
     }
     Ok(buckets)
+}
+
+/// What a resource takes of a document's quota.
+fn cost(resource: &String) -> usize {
+    resource.len() + r#""","#.len()
+}
+
+fn size(resources: &BTreeSet<String>) -> usize {
+    resources.iter().map(cost).sum()
+}
+
+/// Each endpoint's spellings and regions together, so that it touches one policy when it
+/// comes and when it goes.
+fn together(resources: BTreeSet<String>) -> impl Iterator<Item = BTreeSet<String>> {
+    let mut groups: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for resource in resources {
+        let name = resource.splitn(6, ':').last().unwrap_or_default().to_ascii_lowercase();
+        groups.entry(name).or_default().insert(resource);
+    }
+    groups.into_values()
+}
+
+/// The ARN of the first number that no policy of ours has.
+fn free(
+    spec: &RoleSpec,
+    owner: &Owner,
+    state: &RoleState,
+    buckets: &[(PolicyArn, BTreeSet<String>)],
+) -> Result<PolicyArn, String> {
+    let used = |arn: &PolicyArn| {
+        buckets.iter().any(|(own, _)| own == arn)
+            || state.policies.get(arn).is_some_and(|policy| usable(spec, owner, policy))
+    };
+    let free = (0..).map(|index| spec.place.policy_arn(index)).find(|arn| !arn.as_ref().is_some_and(used));
+    let too_long = || "PolicyName: with its number it would pass 128 characters; use a shorter name".to_owned();
+    free.flatten().ok_or_else(too_long)
+}
+
+/// Others may have taken places of the role's quota: said before anything is written.
+fn check_room(
+    spec: &RoleSpec,
+    owner: &Owner,
+    state: &RoleState,
+    wanted: &[(PolicyArn, BTreeSet<String>)],
+) -> Result<(), String> {
+    let Some(role) = &state.role else { return Ok(()) };
+    let wanted: BTreeSet<String> = wanted.iter().map(|(arn, _)| arn.to_string()).collect();
+    let others: Vec<&str> =
+        role.attached.difference(&wanted).filter(|arn| !is_ours(arn, owner, state)).map(String::as_str).collect();
+    // Where all hang there already, the account's quota is a higher one.
+    if wanted.is_subset(&role.attached) || others.len() + wanted.len() <= POLICIES_PER_ROLE {
+        return Ok(());
+    }
+    Err(format!(
+        "EndpointNames: the grant needs {} managed policies of the {POLICIES_PER_ROLE} that a role may have, and others attached {} to role {} ({}); detach some of these, name fewer endpoints, or use several roles",
+        wanted.len(),
+        others.len(),
+        spec.place.name,
+        others.join(", ")
+    ))
 }
 
 pub(crate) fn named_resources(document: &str) -> Vec<String> {

@@ -14,10 +14,13 @@ fn owner() -> Owner {
 }
 
 fn spec(endpoints: &[String], accounts: &[&str]) -> RoleSpec {
+    wish(json!({"EndpointNames": endpoints, "TrustedAccountIds": accounts}))
+}
+
+fn wish(properties: serde_json::Value) -> RoleSpec {
     let home = Home::of("arn:aws:lambda:us-east-1:111122223333:function:p").unwrap();
     let boundary = "arn:aws:iam::111122223333:policy/b".parse().ok();
     let defaults = Defaults { path: "/x/".parse().unwrap(), boundary, adopt_arns: BTreeSet::new() };
-    let properties = json!({"EndpointNames": endpoints, "TrustedAccountIds": accounts});
     RoleSpec::parse(properties.as_object().unwrap(), &home, &defaults).unwrap()
 }
 
@@ -74,6 +77,28 @@ fn one_endpoint_touches_one_policy() {
     }
 }
 
+/// Each policy goes before the next is detached, the highest number first, so that
+/// what a removal cut off leaves hangs on the role, where it is found.
+#[test]
+fn policies_are_removed_one_after_the_other() {
+    let spec = spec(&endpoints(1000..1300), &["444455556666"]);
+    let mut state = state(&spec, &pack(&spec, &owner(), &RoleState::default()).unwrap());
+    // After a replacement the first numbers are others'.
+    let first = spec.place.policy_arn(0).unwrap();
+    state.policies.remove(&first);
+    state.role.as_mut().unwrap().attached.remove(&first.to_string());
+    let (steps, _) = crate::role_retire::retire(&spec.place, &owner(), &state).unwrap();
+    let mut wanted = Vec::new();
+    for index in (1..=state.policies.len()).rev() {
+        let policy = spec.place.policy_arn(index).unwrap();
+        wanted.push(Step::Detach { role: spec.place.name.to_string(), policy: policy.to_string() });
+        wanted.push(Step::DeletePolicy { policy });
+    }
+    wanted.push(Step::DeleteRole { role: spec.place.name.clone() });
+    assert!(wanted.len() > 6);
+    assert_eq!(steps, wanted);
+}
+
 /// A shrinking grant gives its last policies up, and names keep counting from one.
 #[test]
 fn a_shrinking_grant_leaves_no_gap() {
@@ -97,6 +122,29 @@ fn rights(role: &Trust, attached: &BTreeMap<String, BTreeSet<String>>) -> BTreeS
 }
 
 proptest! {
+    /// One endpoint more or less touches one policy, whatever its length, capitals and
+    /// regions.
+    #[test]
+    fn one_endpoint_of_any_kind_touches_one_policy(
+        names in prop::collection::btree_set("[a-zA-Z][a-zA-Z0-9]{0,61}[a-z0-9]", 2..200),
+        pick in any::<prop::sample::Index>(),
+        regions in prop::sample::subsequence(vec!["us-east-1", "us-west-2", "eu-west-1"], 1..=3),
+    ) {
+        // Names that differ in case only share a spelling, and so a policy's place.
+        let distinct: BTreeMap<String, String> = names.into_iter().map(|name| (name.to_lowercase(), name)).collect();
+        let mut less: Vec<String> = distinct.into_values().collect();
+        let of = |names: &[String]| wish(json!({"EndpointNames": names, "TrustedAccountIds": ["444455556666"], "Regions": regions}));
+        let more = of(&less);
+        less.remove(pick.index(less.len()));
+        prop_assume!(!less.is_empty());
+        let less = of(&less);
+        for (old, new) in [(&less, &more), (&more, &less)] {
+            let buckets = pack(old, &owner(), &RoleState::default()).unwrap();
+            let (steps, _) = converge(new, &owner(), &state(old, &buckets), &BTreeSet::new()).unwrap();
+            prop_assert_eq!(changed(&steps).len(), 1, "{:?}", steps);
+        }
+    }
+
     /// All resources are granted, once, in documents that IAM takes.
     #[test]
     fn packing_loses_nothing(before in prop::collection::btree_set(0u16..400, 0..300), after in prop::collection::btree_set(0u16..400, 1..300)) {
