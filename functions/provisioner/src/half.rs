@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use crate::found::FoundRole;
 use crate::iam::{Iam, MOST_POLICIES, Made, Numbers};
 use crate::owner::Owner;
+use crate::pack::pack;
 use crate::request::Home;
 use crate::role::{Defaults, RolePlace, RoleSpec};
 use crate::role_plan::{self, RoleState, is_ours};
@@ -245,7 +246,7 @@ impl Half for RoleHalf {
     ) -> Result<Plan, String> {
         let tags = old.get("Tags").and_then(Value::as_array).into_iter().flatten();
         let old_tags = tags.filter_map(|tag| tag.get("Key").and_then(Value::as_str)).map(str::to_owned).collect();
-        let (steps, policies) = role_plan::converge(spec, owner, &distrusted(state, spec, before), &old_tags)?;
+        let (steps, policies) = role_plan::converge(spec, owner, &distrusted(state, spec, owner, before), &old_tags)?;
         let existing = state.role.as_ref().map(|role| Made { arn: role.arn.to_string(), id: role.id.clone() });
         Ok(Plan { steps, existing, policies: policies.iter().map(ToString::to_string).collect() })
     }
@@ -268,7 +269,7 @@ impl Half for RoleHalf {
 
 /// What was read, with the documents of the wish before in place of those that look as
 /// wished already: the read may be of a copy that lags behind that wish.
-fn distrusted(state: &RoleState, spec: &RoleSpec, before: Option<&RoleSpec>) -> RoleState {
+fn distrusted(state: &RoleState, spec: &RoleSpec, owner: &Owner, before: Option<&RoleSpec>) -> RoleState {
     let mut state = state.clone();
     let Some(before) = before.filter(|before| before.place.name == spec.place.name) else { return state };
     if let Some(role) = state.role.as_mut().filter(|_| before.trust != spec.trust) {
@@ -277,13 +278,22 @@ fn distrusted(state: &RoleState, spec: &RoleSpec, before: Option<&RoleSpec>) -> 
             role.trust = before.trust.document().to_json();
         }
     }
-    // With several policies nobody knows which of them the old wish had changed.
-    let changed = (&before.actions, &before.resources) != (&spec.actions, &spec.resources);
-    let first = spec.place.policy_arn(0).filter(|_| changed && spec.place.policy_name == before.place.policy_name);
-    if let Some(policy) = first.and_then(|arn| state.policies.get_mut(&arn))
-        && same(&policy.document, &spec.permissions(&spec.resources).to_json())
-    {
-        policy.document = before.permissions(&before.resources).to_json();
+    if before.place.policy_name != spec.place.policy_name {
+        return state;
+    }
+    // The wish before, at the place where something adopted stands.
+    let before = RoleSpec { place: spec.place.clone(), adopt: spec.adopt.clone(), ..before.clone() };
+    let packs = (pack(spec, owner, &state), pack(&before, owner, &state));
+    let (Ok(wanted), Ok(had)) = packs else { return state };
+    let had: BTreeMap<_, _> = had.into_iter().map(|(arn, part)| (arn, before.permissions(&part).to_json())).collect();
+    for (arn, part) in wanted {
+        let wanted = spec.permissions(&part).to_json();
+        if let (Some(policy), Some(had)) = (state.policies.get_mut(&arn), had.get(&arn))
+            && same(&policy.document, &wanted)
+            && !same(&wanted, had)
+        {
+            policy.document = had.clone();
+        }
     }
     state
 }
