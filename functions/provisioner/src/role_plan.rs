@@ -9,7 +9,7 @@ use sagemaker_external::policy::same;
 use crate::adopt::{check_count, check_tags, claim, found_policy, found_role, stands};
 use crate::found::FoundPolicy;
 use crate::owner::Owner;
-use crate::pack::pack;
+use crate::pack::{POLICIES_PER_ROLE, pack};
 use crate::role::{RoleSpec, Trust};
 use crate::role_retire::{delete_policy, restore_policy};
 use crate::step::{Step, Tags};
@@ -208,6 +208,11 @@ fn rights(
     let role = &spec.place.name;
     let tags = wished_tags(&spec.tags, owner);
     let mut steps = Vec::new();
+    let mut attached = attached.clone();
+    let unwanted: Vec<_> = newest_first(state)
+        .filter(|(arn, policy)| owner.owns(&policy.tags) && wanted.iter().all(|(wanted, _)| wanted != *arn))
+        .collect();
+    let detach = |arn: &PolicyArn| Step::Detach { role: role.to_string(), policy: arn.to_string() };
     for (arn, resources) in wanted {
         let document = spec.permissions(resources).to_json();
         match state.policies.get(arn) {
@@ -229,15 +234,21 @@ fn rights(
                 }
             }
         }
-        if !attached.contains(&arn.to_string()) {
-            steps.push(Step::Attach { role: role.clone(), policy: arn.to_string() });
+        if attached.contains(&arn.to_string()) {
+            continue;
         }
+        // Where the role is full, rather without an old right for a moment.
+        if attached.len() >= POLICIES_PER_ROLE
+            && let Some((old, _)) = unwanted.iter().find(|(old, _)| attached.remove(&old.to_string()))
+        {
+            steps.push(detach(old));
+        }
+        attached.insert(arn.to_string());
+        steps.push(Step::Attach { role: role.clone(), policy: arn.to_string() });
     }
-    let unwanted = newest_first(state)
-        .filter(|(arn, policy)| owner.owns(&policy.tags) && wanted.iter().all(|(wanted, _)| wanted != *arn));
     for (arn, policy) in unwanted {
         if attached.contains(&arn.to_string()) {
-            steps.push(Step::Detach { role: role.to_string(), policy: arn.to_string() });
+            steps.push(detach(arn));
         }
         let alone = policy.others.is_empty() && policy.roles.iter().all(|name| name == role.as_str());
         match FoundPolicy::read(&policy.tags) {

@@ -24,6 +24,7 @@ mod group;
 mod group_api;
 mod hazards;
 mod iam;
+mod large;
 mod limits;
 mod random;
 mod reads;
