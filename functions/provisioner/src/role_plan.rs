@@ -1,6 +1,7 @@
 //! From what IAM holds to what a role should be: the difference as steps, in an
 //! order that never gives anyone more than before or after (U37). Pure.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use sagemaker_external::arn::{PolicyArn, RoleArn};
@@ -114,22 +115,25 @@ pub fn converge(
         steps.push(Step::TagRole { role: name.clone(), tags });
     }
     steps.extend(adopted(spec, owner, state, &wanted));
-    if role.boundary.as_deref() != Some(spec.boundary.to_string().as_str()) {
-        steps.push(Step::PutBoundary { role: name.clone(), boundary: spec.boundary.to_string() });
-    }
     if !untag.is_empty() {
         steps.push(Step::UntagRole { role: name.clone(), keys: untag });
     }
-    steps.extend(trust_and_rights(spec, owner, state, role, &wanted, old_tags));
-    if role.max_session != spec.max_session {
-        steps.push(Step::SetMaxSession { role: name.clone(), seconds: spec.max_session });
-    }
+    // The duration of sessions shrinks before anyone gets a right, and grows last.
+    let session = Step::SetMaxSession { role: name.clone(), seconds: spec.max_session };
+    let (first, last) = match role.max_session.cmp(&spec.max_session) {
+        Ordering::Greater => (Some(session), None),
+        Ordering::Less => (None, Some(session)),
+        Ordering::Equal => (None, None),
+    };
+    let rights = trust_and_rights(spec, owner, state, role, &wanted, old_tags);
+    steps.extend(first.into_iter().chain(rights).chain(last));
     Ok((steps, policies))
 }
 
-/// Trust and permissions together. Where both change, the trust first shrinks to
-/// what old and new have in common and grows last. With nothing in common the
-/// role is without rights in between, rather than open to the wrong party.
+/// Boundary, trust and permissions together. Where trust and permissions change, the
+/// trust first shrinks to what old and new have in common and grows last. With nothing
+/// in common, or with one boundary in place of another, which says nothing of what the
+/// two admit, the role is without rights in between.
 fn trust_and_rights(
     spec: &RoleSpec,
     owner: &Owner,
@@ -138,32 +142,37 @@ fn trust_and_rights(
     wanted: &[(PolicyArn, BTreeSet<String>)],
     old_tags: &BTreeSet<String>,
 ) -> Vec<Step> {
-    let put = |trust: &Trust| Step::PutTrust { role: spec.place.name.clone(), document: trust.document().to_json() };
+    let name = &spec.place.name;
+    let boundary = spec.boundary.to_string();
+    let other = role.boundary.as_ref().is_some_and(|found| *found != boundary);
+    let boundary =
+        (role.boundary.as_ref() != Some(&boundary)).then(|| Step::PutBoundary { role: name.clone(), boundary });
+    let put = |trust: &Trust| Step::PutTrust { role: name.clone(), document: trust.document().to_json() };
+    let new_trust = !same(&role.trust, &spec.trust.document().to_json());
     let ordinary = rights(spec, owner, state, wanted, &role.attached, old_tags);
-    if same(&role.trust, &spec.trust.document().to_json()) {
-        return ordinary;
-    }
-    if ordinary.is_empty() {
-        return vec![put(&spec.trust)];
-    }
+    let new_rights = ordinary.iter().any(Step::changes_rights);
     let old = Trust::from_document(&role.trust);
-    match old.as_ref().and_then(|old| old.meet(&spec.trust)) {
-        Some(meet) => {
-            let first = (old.as_ref() != Some(&meet)).then(|| put(&meet));
-            let last = (meet != spec.trust).then(|| put(&spec.trust));
-            first.into_iter().chain(ordinary).chain(last).collect()
-        }
-        None => {
-            // Also those about to be adopted.
-            let goes =
-                |arn: &&String| is_ours(arn, owner, state) || wanted.iter().any(|(own, _)| own.to_string() == **arn);
-            let ours: BTreeSet<String> = role.attached.iter().filter(goes).cloned().collect();
-            let kept: BTreeSet<String> = role.attached.difference(&ours).cloned().collect();
-            let detach = ours.into_iter().map(|policy| Step::Detach { role: spec.place.name.to_string(), policy });
-            let again = rights(spec, owner, state, wanted, &kept, old_tags);
-            detach.chain([put(&spec.trust)]).chain(again).collect()
-        }
+    let meet = old.as_ref().and_then(|old| old.meet(&spec.trust));
+    if (other && (new_trust || new_rights)) || (new_trust && new_rights && meet.is_none()) {
+        // Also those about to be adopted.
+        let goes = |arn: &&String| is_ours(arn, owner, state) || wanted.iter().any(|(own, _)| own.to_string() == **arn);
+        let ours: BTreeSet<String> = role.attached.iter().filter(goes).cloned().collect();
+        let kept: BTreeSet<String> = role.attached.difference(&ours).cloned().collect();
+        let detach = ours.into_iter().map(|policy| Step::Detach { role: name.to_string(), policy });
+        let again = rights(spec, owner, state, wanted, &kept, old_tags);
+        let trust = new_trust.then(|| put(&spec.trust));
+        // Where there was none, it can only take rights away.
+        let (early, late) = if other { (None, boundary) } else { (boundary, None) };
+        return early.into_iter().chain(detach).chain(late).chain(trust).chain(again).collect();
     }
+    let (first, last) = match meet {
+        _ if !new_trust => (None, None),
+        Some(meet) if new_rights => {
+            ((old.as_ref() != Some(&meet)).then(|| put(&meet)), (meet != spec.trust).then(|| put(&spec.trust)))
+        }
+        _ => (None, Some(put(&spec.trust))),
+    };
+    boundary.into_iter().chain(first).chain(ordinary).chain(last).collect()
 }
 
 /// The marks of policies to be adopted, with what was found: before any of them is

@@ -1,6 +1,7 @@
 //! From what IAM holds to nothing of ours: what was made is removed, what was adopted
 //! is given back, what is a stranger's is left alone. Pure.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use sagemaker_external::arn::PolicyArn;
@@ -160,7 +161,13 @@ fn give_back(
         let same_version = |found: &FoundPolicy| found.back(policy.policy) == policy.policy.default_version;
         policy.found.as_ref().is_some_and(|found| found.attached && (same_version(found) || !new_trust))
     };
-    let mut steps = Vec::new();
+    let session = Step::SetMaxSession { role: name.clone(), seconds: found.max_session };
+    let (shorter, longer) = match role.max_session.cmp(&found.max_session) {
+        Ordering::Greater => (Some(session), None),
+        Ordering::Less => (None, Some(session)),
+        Ordering::Equal => (None, None),
+    };
+    let mut steps = Vec::from_iter(shorter);
     for policy in policies.iter().filter(|policy| !stays(policy)) {
         steps.extend(policy.detach(role));
         if policy.found.is_none() {
@@ -169,9 +176,6 @@ fn give_back(
     }
     if new_trust {
         steps.push(Step::PutTrust { role: name.clone(), document: trust });
-    }
-    if role.max_session != found.max_session {
-        steps.push(Step::SetMaxSession { role: name.clone(), seconds: found.max_session });
     }
     let attach = |arn: &PolicyArn| Step::Attach { role: name.clone(), policy: arn.to_string() };
     for policy in policies {
@@ -190,6 +194,7 @@ fn give_back(
             None => left.push(format!("policy {arn} hung on role {name} and is not there any more")),
         }
     }
+    steps.extend(longer);
     match &found.boundary {
         boundary if *boundary == role.boundary => {}
         Some(boundary) => steps.push(Step::PutBoundary { role: name.clone(), boundary: boundary.clone() }),

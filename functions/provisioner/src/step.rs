@@ -141,6 +141,18 @@ impl Step {
         )
     }
 
+    /// Steps that change what a role may do by its policies.
+    pub fn changes_rights(&self) -> bool {
+        matches!(
+            self,
+            Self::CreatePolicy { .. }
+                | Self::PutPolicy { .. }
+                | Self::SetDefaultVersion { .. }
+                | Self::Attach { .. }
+                | Self::Detach { .. }
+        )
+    }
+
     /// Steps by which a role or a group becomes this owner's.
     pub fn is_claim(&self) -> bool {
         matches!(

@@ -99,12 +99,12 @@ async fn a_role_made_by_hand_is_taken_over() {
         [
             "TagRole SageMakerExternal",
             "TagPolicy SageMakerExternalInvokeEndpoint",
+            "UpdateRole SageMakerExternal",
             "PutRolePermissionsBoundary SageMakerExternal",
             "DetachRolePolicy SageMakerExternal",
             "UpdateAssumeRolePolicy SageMakerExternal",
             "CreatePolicyVersion SageMakerExternalInvokeEndpoint",
             "AttachRolePolicy SageMakerExternal",
-            "UpdateRole SageMakerExternal",
         ]
     );
     let lines = captured::text();

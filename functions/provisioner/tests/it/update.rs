@@ -53,11 +53,11 @@ async fn c38_drift_is_put_back_though_old_equals_new() {
     assert_eq!(
         writes(&calls),
         [
+            "UpdateRole SageMakerExternal",
             "PutRolePermissionsBoundary SageMakerExternal",
             "UpdateAssumeRolePolicy SageMakerExternal",
             "CreatePolicyVersion SageMakerExternalInvokeEndpoint",
             "AttachRolePolicy SageMakerExternal",
-            "UpdateRole SageMakerExternal",
         ],
         "the trust and the permissions had nothing in common: rights come back last"
     );
