@@ -4,7 +4,7 @@
 //! and `Custom::SageMakerExternalGrants`, which checks an invoker's setting.
 //!
 //! `main → handler → lifecycle (with removal and apply) → the rest`. `request`, `response_url`, `properties`, `owner`,
-//! `role`, `role_plan`, `role_retire`, `adopt`, `pack`, `group`, `grants`, `found` and `step` are pure; `iam` and `callback` have the
+//! `role`, `role_plan`, `rights`, `role_retire`, `adopt`, `pack`, `group`, `grants`, `found` and `step` are pure; `iam` and `callback` have the
 //! effects, one service each.
 
 mod adopt;
@@ -27,6 +27,7 @@ pub mod properties;
 mod removal;
 pub mod request;
 pub mod response_url;
+mod rights;
 pub mod role;
 pub mod role_plan;
 pub mod role_retire;

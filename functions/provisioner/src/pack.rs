@@ -101,12 +101,12 @@ pub(crate) fn pack(
 }
 
 /// What a resource takes of a document's quota.
-fn cost(resource: &String) -> usize {
+fn cost(resource: &str) -> usize {
     resource.len() + r#""","#.len()
 }
 
 fn size(resources: &BTreeSet<String>) -> usize {
-    resources.iter().map(cost).sum()
+    resources.iter().map(|resource| cost(resource)).sum()
 }
 
 /// Each endpoint's spellings and regions together, so that it touches one policy when it

@@ -10,13 +10,10 @@ use sagemaker_external::policy::same;
 use crate::adopt::{check_count, check_tags, claim, found_policy, found_role, stands};
 use crate::found::FoundPolicy;
 use crate::owner::Owner;
-use crate::pack::{POLICIES_PER_ROLE, pack};
+use crate::pack::pack;
+use crate::rights::rights;
 use crate::role::{RoleSpec, Trust};
-use crate::role_retire::{delete_policy, restore_policy};
 use crate::step::{Step, Tags};
-
-/// IAM's quota of versions of one managed policy.
-const VERSIONS_PER_POLICY: usize = 5;
 
 /// What was read of IAM around one role.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -204,84 +201,6 @@ fn given_up(
     unwanted.filter(move |(_, policy)| owner.owns(&policy.tags) && found(policy)).map(|(arn, _)| arn.to_string())
 }
 
-/// The policies: made or brought up to date, attached; then those not wanted any
-/// more detached and removed. `attached` is what hangs on the role at that point.
-fn rights(
-    spec: &RoleSpec,
-    owner: &Owner,
-    state: &RoleState,
-    wanted: &[(PolicyArn, BTreeSet<String>)],
-    attached: &BTreeSet<String>,
-    old_tags: &BTreeSet<String>,
-) -> Vec<Step> {
-    let role = &spec.place.name;
-    let tags = wished_tags(&spec.tags, owner);
-    let mut steps = Vec::new();
-    let mut attached = attached.clone();
-    let unwanted: Vec<_> = newest_first(state)
-        .filter(|(arn, policy)| owner.owns(&policy.tags) && wanted.iter().all(|(wanted, _)| wanted != *arn))
-        .collect();
-    let detach = |arn: &PolicyArn| Step::Detach { role: role.to_string(), policy: arn.to_string() };
-    for (arn, resources) in wanted {
-        let document = spec.permissions(resources).to_json();
-        match state.policies.get(arn) {
-            None => steps.push(Step::CreatePolicy { policy: arn.clone(), document, tags: tags.clone() }),
-            Some(policy) => {
-                let found = found_policy(arn, policy, state.role.as_ref(), owner);
-                let own = |key: &&String| found.as_ref().is_none_or(|found| !found.tags.contains(*key));
-                let old_own = old_tags.iter().filter(own).cloned().collect();
-                let (tag, untag) = tag_difference(&policy.tags, &tags, &old_own, &Keys::OfPolicy);
-                if owner.owns(&policy.tags) && !tag.is_empty() {
-                    steps.push(Step::TagPolicy { policy: arn.clone(), tags: tag });
-                }
-                if !untag.is_empty() {
-                    steps.push(Step::UntagPolicy { policy: arn.clone(), keys: untag });
-                }
-                if !same(&policy.document, &document) {
-                    steps.extend(oldest_version(arn, policy));
-                    steps.push(Step::PutPolicy { policy: arn.clone(), document });
-                }
-            }
-        }
-        if attached.contains(&arn.to_string()) {
-            continue;
-        }
-        // Where the role is full, rather without an old right for a moment.
-        if attached.len() >= POLICIES_PER_ROLE
-            && let Some((old, _)) = unwanted.iter().find(|(old, _)| attached.remove(&old.to_string()))
-        {
-            steps.push(detach(old));
-        }
-        attached.insert(arn.to_string());
-        steps.push(Step::Attach { role: role.clone(), policy: arn.to_string() });
-    }
-    for (arn, policy) in unwanted {
-        if attached.contains(&arn.to_string()) {
-            steps.push(detach(arn));
-        }
-        let alone = policy.others.is_empty() && policy.roles.iter().all(|name| name == role.as_str());
-        match FoundPolicy::read(&policy.tags) {
-            Some(found) => {
-                let set = old_tags.union(&spec.place.tags).cloned().collect();
-                steps.extend(restore_policy(arn, policy, &found, &set));
-            }
-            None if alone => steps.extend(delete_policy(arn, policy)),
-            None => {}
-        }
-    }
-    steps
-}
-
-/// Makes room for a version where there is none: the oldest goes that is neither the
-/// default, which IAM would not delete (U05, U07), nor found there.
-fn oldest_version(arn: &PolicyArn, policy: &Policy) -> Option<Step> {
-    let full = policy.versions.len() >= VERSIONS_PER_POLICY;
-    let found = FoundPolicy::read(&policy.tags).map(|found| found.versions).unwrap_or_default();
-    let kept = |version: &String| *version == policy.default_version || found.contains(version);
-    let oldest = policy.versions.iter().find(|version| !kept(version))?;
-    full.then(|| Step::DeletePolicyVersion { policy: arn.clone(), version: oldest.clone() })
-}
-
 /// Policies with the highest number first, so that what an interrupted removal
 /// leaves is still found by counting up from the first.
 pub(crate) fn newest_first(state: &RoleState) -> impl Iterator<Item = (&PolicyArn, &Policy)> {
@@ -294,17 +213,17 @@ pub(crate) fn is_ours(arn: &str, owner: &Owner, state: &RoleState) -> bool {
     arn.parse().ok().and_then(|arn: PolicyArn| state.policies.get(&arn)).is_some_and(|p| owner.owns(&p.tags))
 }
 
-fn wished_tags(tags: &Tags, owner: &Owner) -> Tags {
+pub(crate) fn wished_tags(tags: &Tags, owner: &Owner) -> Tags {
     tags.clone().into_iter().chain(owner.tags()).collect()
 }
 
 /// Keys of a role's tags differ in more than case to IAM, those of a policy's need not.
-enum Keys {
+pub(crate) enum Keys {
     OfRole,
     OfPolicy,
 }
 
-fn tag_difference(actual: &Tags, wished: &Tags, old: &BTreeSet<String>, keys: &Keys) -> (Tags, Vec<String>) {
+pub(crate) fn tag_difference(actual: &Tags, wished: &Tags, old: &BTreeSet<String>, keys: &Keys) -> (Tags, Vec<String>) {
     let set = wished.iter().filter(|(key, value)| actual.get(*key) != Some(value));
     let stays = |key: &String| match keys {
         Keys::OfRole => wished.keys().any(|wished| wished.eq_ignore_ascii_case(key)),

@@ -115,6 +115,9 @@ fn a_shrinking_grant_leaves_no_gap() {
     assert!(steps.contains(&Step::DeletePolicy { policy: last.clone() }));
 }
 
+/// Who, ExternalId, whether attributed, boundary, and action × resource.
+type Right = (String, String, bool, String, (String, String));
+
 /// What a role is at one moment of an update.
 struct Moment {
     trust: Trust,
@@ -125,8 +128,7 @@ struct Moment {
 }
 
 impl Moment {
-    /// Who may do what under which ExternalId and boundary, with attribution or without.
-    fn rights(&self) -> BTreeSet<(String, String, bool, String, (String, String))> {
+    fn rights(&self) -> BTreeSet<Right> {
         let mut rights = BTreeSet::new();
         for right in self.attached.values().flatten() {
             for who in &self.trust.principals {
