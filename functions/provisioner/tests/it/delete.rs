@@ -273,3 +273,37 @@ async fn c16_policies_of_any_number_are_found() {
         assert!(world.roles.is_empty() && world.policies.is_empty(), "{damage}: {:?}", world.policies.keys());
     }
 }
+
+/// U15, U16: the trust that an adopted role was found with names a principal that is gone:
+/// the role is given back all the same, closed, and that is said. One that only lags is waited
+/// for.
+#[tokio::test(start_paused = true)]
+async fn u15_a_lost_trust_does_not_block_the_give_back() {
+    let caller = "arn:aws:iam::444455556666:role/Caller";
+    for (tries, lost) in [(3, false), (usize::MAX, true)] {
+        let stage = Stage::new();
+        let theirs = with(role(), json!({"TrustedPrincipalArns": [caller], "TrustedAccountIds": []}));
+        stage.created(&create(&theirs)).await;
+        {
+            let mut world = stage.iam.world();
+            world.roles.get_mut("sagemakerexternal").unwrap().tags.clear();
+            world.policies.get_mut("sagemakerexternalinvokeendpoint").unwrap().tags.clear();
+        }
+        let found = stage.iam.world().roles["sagemakerexternal"].clone();
+        let adopting = with(role(), json!({"OnExisting": "Adopt"}));
+        let id = stage.created(&create(&adopting)).await;
+        stage.iam.world().unknown_principals.insert(caller.to_owned(), tries);
+        let start = tokio::time::Instant::now();
+        let answer = stage.succeed(&delete(&id, &adopting)).await;
+        assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
+        let left = stage.iam.world().roles["sagemakerexternal"].clone();
+        assert_eq!(left.tags, found.tags);
+        if lost {
+            let reason = answer["Reason"].as_str().unwrap_or_default();
+            assert!(reason.contains("nobody can assume"), "{reason}");
+            assert!(left.trust.contains("Deny") && !left.trust.contains("Allow"), "{}", left.trust);
+        } else {
+            assert_eq!(left, found);
+        }
+    }
+}
