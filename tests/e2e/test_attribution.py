@@ -22,14 +22,7 @@ class Pair:
 
     def deployed(self, parent: str, child: str, grant: bool | None = None) -> deploy.Stack:
         """Both halves with these values of CallerAttribution, and one of the grant's own; the child's stack."""
-        names = {"RoleName": "NamedExternal", "PolicyName": "NamedInvokeEndpoint"}
-        made = deploy.deploy(
-            self.world.cloud,
-            PARENT,
-            "parent",
-            {"EndpointNames": ["echo"], "TrustedAccountIds": [CHILD], "CallerAttribution": parent, **names},
-            "named-parent",
-        )
+        made = self.parent(CallerAttribution=parent, TrustedAccountIds=[CHILD], TrustedPrincipalArns="")
         role, grants = made.outputs["RoleArn"], ""
         if grant is not None:
             grants = json.dumps([{"RoleArn": role, "EndpointNames": ["echo"], "CallerAttribution": grant}])
@@ -47,6 +40,10 @@ class Pair:
             },
             "named-child",
         )
+
+    def parent(self, **given: str | list[str]) -> deploy.Stack:
+        names = {"EndpointNames": ["echo"], "RoleName": "NamedExternal", "PolicyName": "NamedInvokeEndpoint"}
+        return deploy.deploy(self.world.cloud, PARENT, "parent", {**names, **given}, "named-parent")
 
     def invoke(self, child: deploy.Stack) -> Seen:
         client = self.world.client(self.world.tester, self.world.cloud.local_url(child.outputs["ApiUrl"]))
@@ -104,3 +101,17 @@ def test_a_grant_decides_for_itself(pair: Pair, child: str, grant: bool):
     (call,) = pair.invoke(pair.deployed("true", child, grant)).assumed
     assert call["params"].get("SourceIdentity") == ("tester" if grant else None)
     assert bool(attributes(call)) == grant
+
+
+def test_a_parent_may_trust_the_invoker_alone(pair: Pair):
+    """Then nobody of the child's account comes under a name that API Gateway does not vouch for."""
+    child = pair.deployed("true", "true")
+    by_hand = {"ExternalId": PARENT, "RoleSessionName": "somebody-else"}
+    role = child.outputs["RoleArn"]
+    pair.world.tester.assume(role, **by_hand)
+    invoker = child.outputs["InvokerRoleArn"]
+    pair.parent(CallerAttribution="true", TrustedAccountIds="", TrustedPrincipalArns=[invoker])
+    with refused(403, "AccessDenied"):
+        pair.world.tester.assume(role, **by_hand)
+    (call,) = pair.invoke(child).assumed
+    assert (call["status"], call["params"]["SourceIdentity"]) == (200, "tester")
