@@ -2,7 +2,7 @@
 //! any of its events, is at each moment what the last accepted event asks for, and
 //! nothing of ours after its end.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::collection::vec;
 use proptest::option;
@@ -184,17 +184,17 @@ async fn live(acts: &[Act]) {
     for (number, act) in acts.iter().enumerate() {
         let resource = &mut resources[usize::from(act.group)];
         stage.iam.world().lag.hidden = act.hidden;
-        let faults = VecDeque::from(act.faults.clone());
-        // Enough for each fault to hit a try of its own, and one to go well.
-        let mut cloud = CloudFormation { stage: &stage, faults, tries: 5, missed: false };
+        let mut cloud = CloudFormation::new(&stage, act.faults.clone(), true);
         let old = resource.take();
         *resource = cloud.operate(old, act.wish.as_ref(), act.silence, act.fate).await;
+        assert!(cloud.troubles.is_empty(), "act {number}: {act:?}: {:?}", cloud.troubles);
         assert_eq!(meaning(&stage), meaning(&ideal(&resources).await), "after act {number}: {act:?}");
     }
     stage.iam.world().lag.hidden = 0;
     for resource in resources {
-        let mut cloud = CloudFormation { stage: &stage, faults: VecDeque::new(), tries: 1, missed: false };
+        let mut cloud = CloudFormation::new(&stage, [], true);
         cloud.operate(resource, None, Silence::Redelivered, Fate::Kept).await;
+        assert!(cloud.troubles.is_empty(), "the end: {:?}", cloud.troubles);
     }
     assert_eq!(held(&stage), nothing, "after the end");
 }

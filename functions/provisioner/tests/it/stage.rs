@@ -97,34 +97,46 @@ impl Stage {
     pub async fn send(&self, event: &Value) -> Value {
         self.bucket.taken.lock().unwrap().clear();
         self.raw(event).await;
-        let answers = self.answers();
-        assert_eq!(answers.len(), 1, "C45: exactly one answer, not {answers:?}");
-        let answer = answers.into_iter().next().unwrap();
-        for key in ["StackId", "RequestId", "LogicalResourceId"] {
-            assert_eq!(answer[key], event[key], "C01: {key} is copied verbatim");
-        }
-        assert!(answer["PhysicalResourceId"].as_str().is_some_and(|id| !id.is_empty()), "C10: {answer}");
-        assert!(answer["PhysicalResourceId"].as_str().is_some_and(|id| id.len() <= 1024), "C41: {answer}");
-        if answer["Status"] == "FAILED" {
-            assert!(answer["Reason"].as_str().is_some_and(|reason| !reason.is_empty()), "C06: {answer}");
-        }
-        answer
+        self.answer(event).unwrap_or_else(|why| panic!("{why}"))
     }
 
     /// Sends an event to a process that may be killed on the way. `None` if it was.
     pub async fn try_send(&self, event: &Value) -> Option<Value> {
+        self.attempt(event).await.unwrap_or_else(|why| panic!("{why}"))
+    }
+
+    /// As `try_send`; an error when what CloudFormation got is not one valid answer.
+    pub async fn attempt(&self, event: &Value) -> Result<Option<Value>, String> {
         self.bucket.taken.lock().unwrap().clear();
         tokio::select! {
             biased;
-            () = self.iam.killed.notified() => {
-                assert!(self.answers().is_empty(), "killed, and yet it answered");
-                None
-            }
-            () = self.raw(event) => {
-                let answers = self.answers();
-                assert_eq!(answers.len(), 1, "C45: exactly one answer, not {answers:?}");
-                answers.into_iter().next()
-            }
+            () = self.iam.killed.notified() => match self.answers().as_slice() {
+                [] => Ok(None),
+                answers => Err(format!("killed, and yet it answered {answers:?}")),
+            },
+            () = self.raw(event) => self.answer(event).map(Some),
+        }
+    }
+
+    /// The one answer to `event`, if it is one that CloudFormation takes.
+    fn answer(&self, event: &Value) -> Result<Value, String> {
+        let mut answers = self.answers();
+        let answer = answers.pop().filter(|_| answers.is_empty());
+        let answer = answer.ok_or_else(|| format!("C45: exactly one answer, not {:?}", self.answers()))?;
+        let text = |key: &str| answer[key].as_str().unwrap_or_default();
+        let (id, failed, sent) = (text("PhysicalResourceId"), text("Status") == "FAILED", &event["PhysicalResourceId"]);
+        let rules = [
+            (["StackId", "RequestId", "LogicalResourceId"].iter().all(|key| answer[key] == event[key]), "C01: its ids"),
+            (failed || text("Status") == "SUCCESS", "C01: a status"),
+            (!id.is_empty(), "C10: a physical id"),
+            (id.len() <= 1024, "C41: a physical id of 1 KB at most"),
+            (!failed || !text("Reason").is_empty(), "C06: a reason"),
+            (event["RequestType"] != "Delete" || sent.is_null() || *sent == id, "C21: the id of the Delete"),
+            (event["RequestType"] != "Update" || !failed || sent.is_null() || *sent == id, "C17: the id of the Update"),
+        ];
+        match rules.iter().find(|(kept, _)| !kept) {
+            Some((_, rule)) => Err(format!("{rule}: {answer} to {event}")),
+            None => Ok(answer),
         }
     }
 
