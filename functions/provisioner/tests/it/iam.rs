@@ -126,6 +126,9 @@ pub enum Fault {
     Refused(u16, &'static str, &'static str),
     /// Took effect, and the answer was lost: 500.
     Lost,
+    /// Another run's same call took effect just before, and IAM, which does not know the
+    /// path of what is gone, refuses this one: 403.
+    Overtaken,
     /// Never answered, and without effect, or with it.
     Hangs,
     HangsAfter,
@@ -217,6 +220,10 @@ impl HttpConnector for Iam {
             Some(Fault::Lost) => {
                 let answer = world.act(&fields);
                 world.record(&fields, answer.and(Err((500, "ServiceFailure", "lost".to_owned()))))
+            }
+            Some(Fault::Overtaken) => {
+                let answer = world.act(&fields);
+                world.record(&fields, answer.and(Err((403, "AccessDenied", "not authorized".to_owned()))))
             }
             None => {
                 let answer = world.act(&fields);

@@ -70,7 +70,7 @@ async fn u39_the_real_text_reaches_the_stack() {
     let text = format!("Policy {POLICY_ARN} does not exist or is not attachable.");
     let text: &'static str = Box::leak(text.into_boxed_str());
     for _ in 0..9 {
-        stage.iam.fault("AttachRolePolicy", crate::iam::Fault::Refused(400, "InvalidInput", text));
+        stage.iam.fault("AttachRolePolicy", crate::iam::Fault::Refused(404, "NoSuchEntity", text));
     }
     let (reason, _) = stage.fail(&update(&id, &role(), &role())).await;
     assert!(reason.contains(text), "{reason}");

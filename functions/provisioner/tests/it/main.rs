@@ -22,6 +22,7 @@ mod give_back;
 mod grants;
 mod group;
 mod group_api;
+mod guards;
 mod hazards;
 mod iam;
 mod large;

@@ -36,6 +36,7 @@ struct Act {
     /// What goes wrong with this operation's events, one after the other.
     faults: Vec<Option<(usize, Fault)>>,
     hidden: usize,
+    settles: bool,
 }
 
 /// A member that is often left out.
@@ -80,8 +81,28 @@ fn roles() -> impl Strategy<Value = Value> {
         maybe("Operations", &["InvokeEndpointAsync"]),
         maybe("PermissionsBoundary", &["arn:aws:iam::111122223333:policy/other"]),
         tags,
+        option::weighted(0.1, Just(("EndpointNames", long_names()))),
     );
-    members.prop_map(|(a, b, c, d, e, f, g, h, i, j, k)| wish(role(), [a, b, c, d, e, f, g, h, i, j, k]))
+    let wishes =
+        members.prop_map(|(a, b, c, d, e, f, g, h, i, j, k, l)| wish(role(), [a, b, c, d, e, f, g, h, i, j, k, l]));
+    (wishes, proptest::bool::weighted(0.2)).prop_map(|(wish, adopts)| if adopts { adopted_role(wish) } else { wish })
+}
+
+/// Long enough for several policies.
+fn long_names() -> Value {
+    let name = "an-endpoint-with-a-name-as-long-as-sagemaker-lets-a-name-be";
+    (0..64).map(|n| format!("{name}-{n:03}")).collect()
+}
+
+/// What was made by hand, taken over.
+fn adopted_role(wish: Value) -> Value {
+    let names = json!({"RoleName": "HandMade", "PolicyName": "HandMade", "OnExisting": "Adopt", "Path": null});
+    with(wish, names)
+}
+
+fn adopted_group(wish: Value) -> Value {
+    let names = json!({"GroupName": "HandMade", "PolicyName": null, "OnExisting": "Adopt", "Path": null});
+    with(wish, names)
 }
 
 fn groups() -> impl Strategy<Value = Value> {
@@ -94,7 +115,8 @@ fn groups() -> impl Strategy<Value = Value> {
         some_of("RoleArns", &["arn:aws:iam::777788889999:role/R", "arn:aws:iam::777788889999:role/S"], 1),
         some_of("ApiArns", &[INVOCATIONS], 0),
     );
-    members.prop_map(|(a, b, c, d, e, f, g)| wish(group(), [a, b, c, d, e, f, g]))
+    let wishes = members.prop_map(|(a, b, c, d, e, f, g)| wish(group(), [a, b, c, d, e, f, g]));
+    (wishes, proptest::bool::weighted(0.2)).prop_map(|(wish, adopts)| if adopts { adopted_group(wish) } else { wish })
 }
 
 fn faults() -> impl Strategy<Value = Option<(usize, Fault)>> {
@@ -120,8 +142,17 @@ fn acts() -> impl Strategy<Value = Act> {
     });
     let silence = select(vec![Silence::Redelivered, Silence::TimedOut]);
     let fate = prop_oneof![3 => Just(Fate::Kept), 1 => Just(Fate::RolledBack)];
-    (wish, silence, fate, vec(faults(), 0..4), 0..3usize)
-        .prop_map(|((group, wish), silence, fate, faults, hidden)| Act { group, wish, silence, fate, faults, hidden })
+    (wish, silence, fate, vec(faults(), 0..4), 0..3usize, any::<bool>()).prop_map(
+        |((group, wish), silence, fate, faults, hidden, settles)| Act {
+            group,
+            wish,
+            silence,
+            fate,
+            faults,
+            hidden,
+            settles,
+        },
+    )
 }
 
 /// What IAM holds, by what it means: which of the numbered policies says what is left
@@ -139,10 +170,13 @@ fn meaning(stage: &Stage) -> Meaning {
     let world = stage.iam.world();
     let name = |arn: &str| arn.rsplit('/').next().unwrap_or_default().to_lowercase();
     let rights = |role: &Role| {
-        let policies = role.attached.iter().map(|arn| &world.policies[&name(arn)]);
+        // Those of AWS are not in the account.
+        let policies = role.attached.iter().filter_map(|arn| world.policies.get(&name(arn)));
         let documents = policies.map(|policy| document(&policy.versions[&policy.default]));
         let all = documents.flat_map(|document| document["Statement"].as_array().cloned().unwrap_or_default());
-        let strings = |value: &Value| -> Vec<String> { serde_json::from_value(value.clone()).unwrap() };
+        let strings = |value: &Value| -> Vec<String> {
+            value.as_str().map_or_else(|| serde_json::from_value(value.clone()).unwrap(), |one| vec![one.to_owned()])
+        };
         all.flat_map(|s| {
             let resources = strings(&s["Resource"]);
             strings(&s["Action"])
@@ -184,7 +218,7 @@ async fn live(acts: &[Act]) {
     for (number, act) in acts.iter().enumerate() {
         let resource = &mut resources[usize::from(act.group)];
         stage.iam.world().lag.hidden = act.hidden;
-        let mut cloud = CloudFormation::new(&stage, act.faults.clone(), true);
+        let mut cloud = CloudFormation::new(&stage, act.faults.clone(), act.settles);
         let old = resource.take();
         *resource = cloud.operate(old, act.wish.as_ref(), act.silence, act.fate).await;
         assert!(cloud.troubles.is_empty(), "act {number}: {act:?}: {:?}", cloud.troubles);

@@ -28,11 +28,14 @@ pub const URL: &str =
 /// What Lambda gives one event.
 pub const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// The bucket behind the ResponseURL: takes answers, or does what the next status says.
+/// The bucket behind the ResponseURL: takes answers, or does what the next status says;
+/// a status of 0 is none, for ever.
 #[derive(Debug, Clone, Default)]
 pub struct Bucket {
     pub taken: Arc<Mutex<Vec<HttpRequest>>>,
     pub statuses: Arc<Mutex<Vec<u16>>>,
+    /// When each PUT came.
+    pub times: Arc<Mutex<Vec<Instant>>>,
     hangs: Arc<AtomicBool>,
 }
 
@@ -46,11 +49,15 @@ impl Bucket {
 impl HttpConnector for Bucket {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         self.taken.lock().unwrap().push(request);
+        self.times.lock().unwrap().push(Instant::now());
         if self.hangs.load(Ordering::Relaxed) {
             return HttpConnectorFuture::new(std::future::pending());
         }
         let mut statuses = self.statuses.lock().unwrap();
         let status = if statuses.is_empty() { 200 } else { statuses.remove(0) };
+        if status == 0 {
+            return HttpConnectorFuture::new(std::future::pending());
+        }
         let mut response = HttpResponse::new(status.try_into().unwrap(), SdkBody::empty());
         response.headers_mut().insert("location", "https://evil.example/");
         HttpConnectorFuture::ready(Ok(response))

@@ -36,7 +36,8 @@ fn shocks(operation: &Operation, ends: &Ends) -> Vec<Shock> {
         // What was just made is not seen at once, besides, for a while or longer.
         for settles in if operation.is_main() { &[true, false][..] } else { &[false] } {
             let settles = *settles;
-            for fault in [None, Some(Fault::Killed { after: true })] {
+            let killed = Some(Fault::Killed { after: true }).filter(|_| operation.is_main());
+            for fault in [None].into_iter().chain(killed.map(Some)) {
                 shocks.extend(taken(Shock { hidden: 2, settles, ..Shock::of(fault) }));
             }
         }
@@ -58,7 +59,7 @@ fn second_shocks(operation: &Operation, _: &Ends) -> Vec<Shock> {
         return Vec::new();
     }
     let killed = || Fault::Killed { after: true };
-    let pairs = [(THROTTLE, killed()), (killed(), THROTTLE), (killed(), killed())];
+    let pairs = [(THROTTLE, killed()), (killed(), THROTTLE)];
     let shock = |(first, second)| Shock { second: Some(second), silence: Silence::TimedOut, ..Shock::of(Some(first)) };
     pairs.map(shock).into()
 }

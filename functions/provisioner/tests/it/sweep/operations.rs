@@ -115,7 +115,7 @@ fn by_hand(world: &mut World) {
         versions: [(1, permission("old").to_string()), (2, permission("hand-made").to_string())].into(),
         default: 2,
         newest: 2,
-        tags: [("owner".to_owned(), "ops".to_owned())].into(),
+        tags: [("cost".to_owned(), "42".to_owned())].into(),
         users: Vec::new(),
     };
     let group = Group {
@@ -324,6 +324,8 @@ pub fn operations() -> Vec<Operation> {
 
 /// An operation's two ends: what IAM holds before it, and what it should after.
 pub struct Ends {
+    /// The calls of its own event, undisturbed.
+    pub calls: Vec<String>,
     pub world: World,
     pub id: String,
     pub foreign: Held,
@@ -338,14 +340,23 @@ impl Ends {
     }
 }
 
-/// Moves the resource on to `new`, undisturbed. Returns its id.
-async fn moved(stage: &Stage, old: Option<(&str, &Value)>, new: &Value) -> String {
-    let Some((id, old)) = old else { return stage.created(&create(new)).await };
-    let now = stage.created(&update(id, old, new)).await;
-    if now != id {
+/// Moves the resource on to `new` (none: it goes), undisturbed. Returns its id, and the
+/// calls of the event.
+async fn moved(stage: &Stage, old: Option<(&str, &Value)>, new: Option<&Value>) -> (String, Vec<String>) {
+    let event = match (old, new) {
+        (None, Some(new)) => create(new),
+        (Some((id, old)), Some(new)) => update(id, old, new),
+        (Some((id, old)), None) => delete(id, old),
+        (None, None) => panic!("nothing to do"),
+    };
+    stage.iam.take_calls();
+    let answer = stage.succeed(&event).await;
+    let calls = stage.iam.take_calls();
+    let now = answer["PhysicalResourceId"].as_str().unwrap_or_default();
+    if let Some((id, old)) = old.filter(|(id, _)| *id != now) {
         stage.succeed(&delete(id, old)).await;
     }
-    now
+    (now.to_owned(), calls)
 }
 
 pub async fn ends(operation: &Operation) -> Ends {
@@ -353,7 +364,7 @@ pub async fn ends(operation: &Operation) -> Ends {
     let foreign = held(&stage);
     let mut old: Option<(String, &Value)> = None;
     for new in &operation.past {
-        let id = moved(&stage, old.as_ref().map(|(id, old)| (id.as_str(), *old)), new).await;
+        let (id, _) = moved(&stage, old.as_ref().map(|(id, old)| (id.as_str(), *old)), Some(new)).await;
         old = Some((id, new));
     }
     let mut before = held(&stage);
@@ -368,10 +379,7 @@ pub async fn ends(operation: &Operation) -> Ends {
     stage.iam.take_calls();
     let world = stage.iam.world().clone();
     let old = old.as_ref().map(|(id, old)| (id.as_str(), *old));
-    match (&operation.new, old) {
-        (Some(new), old) => _ = moved(&stage, old, new).await,
-        (None, Some((id, old))) => _ = stage.succeed(&delete(id, old)).await,
-        (None, None) => {}
-    }
-    Ends { world, id: old.map(|(id, _)| id.to_owned()).unwrap_or_default(), foreign, before, after: held(&stage) }
+    let (_, calls) = moved(&stage, old, operation.new.as_ref()).await;
+    let id = old.map(|(id, _)| id.to_owned()).unwrap_or_default();
+    Ends { calls, world, id, foreign, before, after: held(&stage) }
 }
