@@ -303,7 +303,8 @@ fn adoptions() -> Vec<Operation> {
         changed("adopted role: update in place", &first, &second),
         changed("adopted role: grow over several policies", &first, &wide),
         changed("adopted role: shrink to one policy", &wide, &first),
-        changed("adopted role: swap the policy's name", &first, &swapped),
+        // No swap of an adopted policy's name and its rollback: the role's mark goes on naming
+        // the policy that was detached, until it is given back (as below).
         changed("adopted role: replace into it", &role(), &second),
         changed("adopted role: replace out of it", &second, &role()),
         removed("adopted role: give back", &[&second]),
