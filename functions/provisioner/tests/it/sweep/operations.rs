@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::tally::Trouble;
 use crate::group_api::INVOCATIONS;
-use crate::iam::{Group, Policy, Role, World};
+use crate::iam::{Group, Policy, Role, World, json as document};
 use crate::stage::{BOUNDARY, CHILD, Stage, create, delete, group, role, update, with};
 
 const HAND_POLICY: &str = "arn:aws:iam::111122223333:policy/HandMade";
@@ -41,11 +41,12 @@ impl Held {
 }
 
 pub fn held(stage: &Stage) -> Held {
-    let World { roles, policies, groups, .. } = &*stage.iam.world();
+    let world = &*stage.iam.world();
+    let World { roles, policies, groups, .. } = world;
     let id = String::new;
     let current = |p: &Policy| Policy {
         id: id(),
-        versions: [(0, p.versions[&p.default].clone())].into(),
+        versions: [(0, debug(&grant(world, p)))].into(),
         default: 0,
         newest: 0,
         ..p.clone()
@@ -55,6 +56,33 @@ pub fn held(stage: &Stage) -> Held {
     let groups =
         groups.values().map(|group| (format!("group {}", group.name), debug(&Group { id: id(), ..group.clone() })));
     Held(roles.chain(policies).chain(groups).collect())
+}
+
+/// The statements of a policy and of those that serve the same roles under the same name
+/// with another number, one for each resource: which of them says what is left to the
+/// provisioner.
+fn grant(world: &World, policy: &Policy) -> BTreeSet<String> {
+    let stem = |policy: &Policy| {
+        let name = policy.name.rsplit_once('-').filter(|(_, number)| number.parse::<u32>().is_ok());
+        name.map_or(policy.name.clone(), |(stem, _)| stem.to_owned())
+    };
+    let serves = |policy: &Policy| -> Vec<&str> {
+        let end = format!("/{}", policy.name);
+        let roles = world.roles.values().filter(|role| role.attached.iter().any(|arn| arn.ends_with(&end)));
+        roles.map(|role| role.name.as_str()).collect()
+    };
+    let kin = world.policies.values().filter(|other| {
+        other.name == policy.name
+            || stem(other) == stem(policy) && !serves(policy).is_empty() && serves(other) == serves(policy)
+    });
+    let documents = kin.map(|policy| document(&policy.versions[&policy.default]));
+    let all = documents.flat_map(|document| document["Statement"].as_array().cloned().unwrap_or_default());
+    all.flat_map(|statement| {
+        let resources =
+            statement["Resource"].as_array().cloned().unwrap_or_else(|| vec![statement["Resource"].clone()]);
+        resources.into_iter().map(move |one| with(statement.clone(), json!({ "Resource": one })).to_string())
+    })
+    .collect()
 }
 
 fn debug(entity: &impl std::fmt::Debug) -> String {
