@@ -70,9 +70,10 @@ async fn u14_access_denied_for_what_is_gone_is_done() {
         assert!(calls.iter().any(|call| call.starts_with(action) && call.ends_with(" !AccessDenied")), "{calls:?}");
         let read = if action == "DeleteRole" { "GetRole" } else { "GetGroup" };
         assert!(calls.last().is_some_and(|call| call.starts_with(read)), "it is looked up: {calls:?}");
-        let world = stage.iam.world();
-        assert!(world.roles.is_empty() && world.groups.is_empty() && world.policies.is_empty());
-        drop(world);
+        {
+            let world = stage.iam.world();
+            assert!(world.roles.is_empty() && world.groups.is_empty() && world.policies.is_empty());
+        }
 
         let stage = Stage::new();
         let id = stage.created(&create(&properties)).await;

@@ -6,7 +6,6 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    clippy::print_stderr,
     reason = "a test fails by panicking"
 )]
 #![expect(unreachable_pub, reason = "a test crate has no outside; pub marks what its modules share")]

@@ -36,10 +36,7 @@ fn shocks(operation: &Operation, ends: &Ends) -> Vec<Shock> {
         // What was just made is not seen at once, besides, for a while or longer.
         for settles in if operation.is_main() { &[true, false][..] } else { &[false] } {
             let settles = *settles;
-            // Left out: a replacement that is killed and rolled back before any copy has seen
-            // its new policy, which then stays behind.
-            let played = operation.is_main() && (settles || operation.old().is_none());
-            let killed = Some(Fault::Killed { after: true }).filter(|_| played);
+            let killed = Some(Fault::Killed { after: true }).filter(|_| operation.is_main());
             for fault in [None].into_iter().chain(killed.map(Some)) {
                 shocks.extend(taken(Shock { hidden: 2, settles, ..Shock::of(fault) }));
             }
