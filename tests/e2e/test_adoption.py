@@ -206,9 +206,10 @@ def test_what_changes_is_in_the_log_before_it_is_changed(cloud: Cloud):
         said = [(line["message"], line["step"]) for line in lines if "step" in line]
         steps = [step for message, step in said if message == "planned"]
         assert said == [("planned", step) for step in steps] + [("applied", step) for step in steps]
-        assert steps[:3] == [
+        assert steps[:4] == [
             "TagRole Legacy to adopt it",
             f"TagPolicy {LEGACY_POLICY}",
+            "UpdateRole Legacy",
             "PutRolePermissionsBoundary Legacy",
         ]
         assert "UpdateAssumeRolePolicy Legacy" in steps

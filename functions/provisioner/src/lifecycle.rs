@@ -11,6 +11,7 @@ use crate::half::{Data, Half, Plan};
 use crate::iam::{Iam, Made};
 use crate::owner::Owner;
 use crate::progress::{Progress, Trace};
+use crate::removal::Known;
 use crate::request::{DRY_RUN, Home};
 use crate::role::Defaults;
 use crate::step::Step;
@@ -91,7 +92,7 @@ impl Lifecycle<'_> {
             same(place) || current.as_ref().is_some_and(same)
         };
         if let Some(stray) = traced(old).filter(|stray| result.is_ok() && !old.is_empty() && !known(stray)) {
-            match self.retire::<H>(&H::giving_back(&stray), false).await {
+            match self.retire::<H>(&H::giving_back(&stray), Known::AsStray).await {
                 Ok(_) => {}
                 Err(Error::Refused(why)) => tracing::warn!(id = H::id(&stray), why, "left over by a failed update"),
                 // No later event names it: the rollback has to be tried again.

@@ -13,6 +13,18 @@ use crate::step::Step;
 /// Waits before something that should be there is believed to be gone.
 const GONE: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
 
+/// How an entity that is to go is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Known {
+    /// By the id that we gave.
+    ById,
+    /// By properties, or by having been made in this run.
+    ByName,
+    /// By the properties of an Update that failed, and may have been cut off a moment
+    /// ago: what it made last hangs on nothing yet, and nothing tells that it is unseen.
+    AsStray,
+}
+
 impl Lifecycle<'_> {
     /// Removes what `id` names and this owner made; with an id that CloudFormation
     /// invented (C11), what the properties name. Says what was left alone.
@@ -23,22 +35,21 @@ impl Lifecycle<'_> {
     ) -> Result<Vec<String>, Error> {
         let traced = || H::traced(properties, self.home, self.defaults);
         let named = id.and_then(|id| H::named(id, traced()?));
-        let expected = named.is_some();
+        let known = if named.is_some() { Known::ById } else { Known::ByName };
         match named.or_else(traced) {
-            Some(place) => self.retire::<H>(&place, expected).await,
+            Some(place) => self.retire::<H>(&place, known).await,
             None => Ok(vec!["nothing: no entity could be told from the event".to_owned()]),
         }
     }
 
-    /// `expected`: CloudFormation names the entity by the id that we gave. However it is
-    /// named, a read that does not find all of it may be of a copy that lags: a rollback
-    /// follows a Create within a second.
-    pub(crate) async fn retire<H: Half>(&self, place: &H::Place, expected: bool) -> Result<Vec<String>, Error> {
+    /// However the entity is known, a read that does not find all of it may be of a copy
+    /// that lags: a rollback follows a Create within a second.
+    pub(crate) async fn retire<H: Half>(&self, place: &H::Place, known: Known) -> Result<Vec<String>, Error> {
         let (mut waits, mut gone) = (REPLAN.iter(), GONE.iter());
         let mut place = place.clone();
         loop {
             let state = H::observe_all(self.iam, &place, &self.owner).await.map_err(Error::Read)?;
-            if H::is_unseen(&state, &self.owner)
+            if (known == Known::AsStray || H::is_unseen(&state, &self.owner))
                 && let Some(wait) = gone.next()
             {
                 tokio::time::sleep(*wait).await;
@@ -50,7 +61,7 @@ impl Lifecycle<'_> {
                 continue;
             }
             let (steps, mut left) = H::retire(&place, &self.owner, &state).map_err(Error::Refused)?;
-            if expected && H::is_absent(&state) {
+            if known == Known::ById && H::is_absent(&state) {
                 left.push(format!("{}, which is not there: others removed or renamed it", H::id(&place)));
             }
             match self.carry_out(&steps, &H::id(&place)).await {
@@ -78,7 +89,7 @@ impl Lifecycle<'_> {
     /// As `retire`, where the answer is about something else: a failure is logged. What
     /// was adopted is given back: `OnDelete` is about a Delete, which nobody asked for.
     pub(crate) async fn undo<H: Half>(&self, place: &H::Place) {
-        if let Err(error) = self.retire::<H>(&H::giving_back(place), false).await {
+        if let Err(error) = self.retire::<H>(&H::giving_back(place), Known::ByName).await {
             tracing::error!(id = H::id(place), error = %error, "could not remove what a failed update made");
         }
     }
