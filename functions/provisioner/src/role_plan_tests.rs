@@ -55,9 +55,12 @@ fn endpoints(ids: impl IntoIterator<Item = u16>) -> Vec<String> {
     ids.into_iter().map(|id| format!("an-endpoint-with-a-rather-long-name-{id:05}")).collect()
 }
 
+/// The policies that the steps write or remove.
 fn changed(steps: &[Step]) -> BTreeSet<String> {
     let policy = |step: &Step| match step {
-        Step::CreatePolicy { policy, .. } | Step::PutPolicy { policy, .. } => Some(policy.to_string()),
+        Step::CreatePolicy { policy, .. } | Step::PutPolicy { policy, .. } | Step::DeletePolicy { policy } => {
+            Some(policy.to_string())
+        }
         _ => None,
     };
     steps.iter().filter_map(policy).collect()
