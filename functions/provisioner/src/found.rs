@@ -116,6 +116,13 @@ impl FoundPolicy {
     }
 }
 
+/// Whether an entity that was adopted has lost a part of what says how it was found:
+/// then nobody knows what to give back, and it must not be taken for one made here.
+pub fn is_mark_lost(tags: &Tags) -> bool {
+    tags.keys().any(|key| key.starts_with(&format!("{TAG_PREFIX}found-")))
+        && from_tags::<serde::de::IgnoredAny>(tags).is_none()
+}
+
 /// `…:found-01`, `…:found-02`, …: a tag's value is short.
 fn to_tags(found: &impl Serialize) -> Tags {
     let text = encode(found);

@@ -28,6 +28,32 @@ async fn refused(stage: &Stage, event: &Value) -> String {
     reason
 }
 
+/// Somebody took off, or changed, what says how it was found: then it is neither deleted
+/// as if it had been made here, nor given back by guess.
+#[tokio::test(start_paused = true)]
+async fn c13_an_adopted_entity_without_its_mark_is_not_deleted() {
+    for (of_role, value) in [(true, None), (true, Some("00")), (false, Some("7b"))] {
+        let stage = all();
+        let id = stage.created(&create(&adopting(role()))).await;
+        {
+            let mut world = stage.iam.world();
+            let tags = match of_role {
+                true => &mut world.roles.get_mut("sagemakerexternal").unwrap().tags,
+                false => &mut world.policies.get_mut(KEY).unwrap().tags,
+            };
+            let key = "sagemaker-external:found-01".to_owned();
+            assert!(tags.remove(&key).is_some());
+            tags.extend(value.map(|value| (key, value.to_owned())));
+        }
+        let reason = refused(&stage, &delete(&id, &adopting(role()))).await;
+        assert!(
+            reason.contains("no longer say what it was like; put them back, or set OnDelete to Remove"),
+            "{reason}"
+        );
+        stage.succeed(&delete(&id, &with(adopting(role()), json!({"OnDelete": "Remove"})))).await;
+    }
+}
+
 /// U09: others' rights hang on the policy as well: they are named.
 #[tokio::test(start_paused = true)]
 async fn u09_a_policy_that_serves_others_is_not_adopted() {
