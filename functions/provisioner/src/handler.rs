@@ -193,14 +193,16 @@ fn failed(request: &Result<Request, String>, envelope: &Envelope, progress: &Pro
 
 /// IAM's own text may quote a trust, and with it an ExternalId of one's own (S03).
 fn said(request: &Result<Request, String>, error: &Error) -> String {
-    let properties = match request {
-        Ok(Request::Create { properties, .. } | Request::Update { properties, .. }) => properties,
-        _ => return error.to_string(),
+    let wishes = match request {
+        Ok(Request::Create { properties, .. } | Request::Delete { properties, .. }) => vec![properties],
+        Ok(Request::Update { properties, old, .. }) => vec![properties, old],
+        _ => Vec::new(),
     };
-    match (error, properties.get("ExternalId").and_then(Value::as_str)) {
-        (Error::Read(_) | Error::Step { .. }, Some(secret)) if !secret.is_empty() => {
-            error.to_string().replace(secret, "[ExternalId]")
-        }
+    let secrets = wishes.iter().filter_map(|wish| wish.get("ExternalId").and_then(Value::as_str));
+    match error {
+        Error::Read(_) | Error::Step { .. } => secrets
+            .filter(|secret| !secret.is_empty())
+            .fold(error.to_string(), |text, secret| text.replace(secret, "[ExternalId]")),
         _ => error.to_string(),
     }
 }

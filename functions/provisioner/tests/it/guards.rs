@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::iam::Fault;
-use crate::stage::{Stage, create, delete, group, role, update, with, writes};
+use crate::stage::{ROLE_ARN, Stage, create, delete, group, role, update, with, writes};
 use crate::sweep::operations::{held, inhabited};
 
 /// The wish that adopts what `inhabited` holds, made by hand.
@@ -105,6 +105,13 @@ async fn s03_a_refused_read_does_not_carry_the_external_id() {
     stage.iam.fault("GetRole", Fault::Refused(400, "ValidationError", "bad: tenant-canary-7"));
     let (reason, _) = stage.fail(&create(&wish)).await;
     assert!(reason.starts_with("IAM could not be read") && reason.contains("bad: [ExternalId]"), "{reason}");
+    // The one before, which a trust on the way still holds, and a Delete's.
+    let new = with(wish.clone(), json!({"ExternalId": "tenant-8"}));
+    for event in [update(ROLE_ARN, &wish, &new), delete(ROLE_ARN, &wish)] {
+        stage.iam.fault("GetRole", Fault::Refused(400, "ValidationError", "bad: tenant-canary-7"));
+        let (reason, _) = stage.fail(&event).await;
+        assert!(reason.contains("bad: [ExternalId]"), "{reason}");
+    }
 }
 
 /// C28: a PUT that hangs is given up, and tried again.
