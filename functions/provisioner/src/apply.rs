@@ -40,7 +40,7 @@ impl Lifecycle<'_> {
                     } else if failure.kind == Kind::Exists && step.is_claim() {
                         // This run's own, of a lost first try, or a stranger's: that it
                         // stands there proves nothing.
-                        self.progress.set(|inner| inner.trace = before.trace);
+                        self.progress.set(|inner| (inner.trace, inner.made) = (before.trace, before.made));
                     }
                     return Err(Error::Step { step: Box::new(step.clone()), failure });
                 }

@@ -84,14 +84,16 @@ impl Lifecycle<'_> {
             self.undo::<H>(place).await;
         }
         // A rollback after such a failure that could not be undone: the old
-        // properties name an entity that is neither the id's nor the wish's.
+        // properties name an entity that is neither the id's nor the wish's. Properties
+        // that were refused, or a dry run's, made nothing.
+        let made = wish.before.as_ref().is_some_and(|before| !H::dry_run(before));
         let traced = |properties| H::traced(properties, self.home, self.defaults);
         let current = traced(old).and_then(|traced| H::named(id, traced));
         let known = |stray: &H::Place| {
             let same = |other: &H::Place| H::name(stray).eq_ignore_ascii_case(H::name(other));
             same(place) || current.as_ref().is_some_and(same)
         };
-        if let Some(stray) = traced(old).filter(|stray| result.is_ok() && !old.is_empty() && !known(stray)) {
+        if let Some(stray) = traced(old).filter(|stray| result.is_ok() && made && !known(stray)) {
             match self.retire::<H>(&H::giving_back(&stray), Known::AsStray).await {
                 Ok(_) => {}
                 Err(Error::Refused(why)) => tracing::warn!(id = H::id(&stray), why, "left over by a failed update"),
