@@ -147,7 +147,7 @@ impl Runtimes {
             Operation::InvokeEndpointWithResponseStream => send!(invoke_endpoint_with_response_stream),
             Operation::InvokeEndpointAsync => send!(invoke_endpoint_async),
         }?;
-        take(&taken).ok_or_else(|| not(Why::Fault, "NoAnswer"))
+        take(&taken).ok_or_else(|| not(Why::Broken, "NoAnswer"))
     }
 }
 

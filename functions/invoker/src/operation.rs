@@ -47,14 +47,14 @@ impl Operation {
         }
     }
 
-    /// How long an answer may take to begin: SageMaker gives a model 60 s, and 8
-    /// minutes to stream; half a minute more is for credentials and the way. A function
-    /// whose own time suits streams does not wait longer for the others. An answer that
-    /// has begun may take as long as the function.
+    /// How long an answer may take to begin: SageMaker gives a model 60 s; half a minute
+    /// more is for credentials and the way. A stream's may take longer, but not the five
+    /// minutes after which API Gateway ends a silent one. An answer that has begun may
+    /// take as long as the function.
     pub fn longest(self) -> Duration {
         match self {
             Self::InvokeEndpoint | Self::InvokeEndpointAsync => Duration::from_secs(90),
-            Self::InvokeEndpointWithResponseStream => Duration::from_secs(510),
+            Self::InvokeEndpointWithResponseStream => Duration::from_secs(290),
         }
     }
 

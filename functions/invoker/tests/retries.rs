@@ -56,7 +56,7 @@ async fn r13_a_silent_model_is_a_504_before_lambdas_deadline() {
 async fn r13_each_operation_waits_as_long_as_sagemaker_would() {
     for (operation, longest) in [
         (Operation::InvokeEndpoint, 90),
-        (Operation::InvokeEndpointWithResponseStream, 510),
+        (Operation::InvokeEndpointWithResponseStream, 290),
         (Operation::InvokeEndpointAsync, 90),
     ] {
         let cloud = Cloud::granting(|_| Reply::Silence);
