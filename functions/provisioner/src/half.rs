@@ -200,6 +200,11 @@ impl Half for RoleHalf {
     }
 
     fn contradiction(place: &RolePlace, state: &RoleState, owner: &Owner) -> Option<String> {
+        if let Some(role) = state.unseen.first() {
+            return Some(format!(
+                "IAM shows a policy of this resource on role {role}, but not yet the role itself; try again"
+            ));
+        }
         let (policy, how) = match &state.role {
             Some(role) => {
                 let here = RolePlace { path: role.arn.path.clone(), ..place.clone() };

@@ -24,6 +24,9 @@ pub struct RoleState {
     /// Other roles of the same owner that share one of the policies: the one
     /// before or after a replacement.
     pub kin: BTreeSet<String>,
+    /// Other roles that hang on a policy of ours, and that IAM does not show: its copies
+    /// lag, and they may be kin.
+    pub unseen: BTreeSet<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

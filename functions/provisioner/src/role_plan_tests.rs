@@ -48,6 +48,7 @@ fn state(spec: &RoleSpec, buckets: &[(PolicyArn, BTreeSet<String>)]) -> RoleStat
         }),
         policies: buckets.iter().map(|(arn, resources)| (arn.clone(), policy(resources))).collect(),
         kin: BTreeSet::new(),
+        unseen: BTreeSet::new(),
     }
 }
 

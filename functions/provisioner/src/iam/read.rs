@@ -91,14 +91,19 @@ impl Iam {
                 Some(_) => return Err(failure),
             }
         }
-        let mut kin = BTreeSet::new();
+        let (mut kin, mut unseen) = (BTreeSet::new(), BTreeSet::new());
         let sharing = policies.values().filter(|policy| owner.owns(&policy.tags)).flat_map(|policy| &policy.roles);
         for name in sharing.collect::<BTreeSet<_>>() {
-            if name != place.name.as_str() && self.role(name).await?.is_some_and(|role| owner.owns(&role.tags)) {
-                kin.insert(name.clone());
+            if name == place.name.as_str() {
+                continue;
+            }
+            match self.role(name).await? {
+                Some(role) if owner.owns(&role.tags) => _ = kin.insert(name.clone()),
+                Some(_) => {}
+                None => _ = unseen.insert(name.clone()),
             }
         }
-        Ok(RoleState { role, policies, kin })
+        Ok(RoleState { role, policies, kin, unseen })
     }
 
     /// Whether the role or group that a step acts on is not there; by the two look-ups

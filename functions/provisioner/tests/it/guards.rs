@@ -140,3 +140,28 @@ async fn c28_tries_back_off() {
         assert!((least..=most).contains(&(pair[1] - pair[0])), "try {}: {:?}", number + 2, pair[1] - pair[0]);
     }
 }
+
+/// A role that hangs on a policy of ours and is not shown may be the one after a
+/// replacement: it is waited for, and not taken for a stranger.
+#[tokio::test(start_paused = true)]
+async fn u18_a_role_that_is_not_shown_yet_is_no_stranger() {
+    let (old, new) = (role(), with(role(), json!({"RoleName": "Next"})));
+    let mut look_up = None;
+    for hidden in [false, true] {
+        let stage = Stage::new();
+        let id = stage.created(&create(&old)).await;
+        stage.created(&update(&id, &old, &new)).await;
+        if hidden {
+            let mut world = stage.iam.world();
+            let at = world.seen + look_up.expect("the clean-up looks whom else the policy serves");
+            world.fault_at = Some((at, Fault::Refused(404, "NoSuchEntity", "not seen yet")));
+        }
+        let answer = stage.succeed(&delete(&id, &old)).await;
+        assert!(answer["Reason"].as_str().is_some_and(|note| note.contains("serves another role")), "{answer}");
+        let calls = stage.iam.take_calls();
+        assert_eq!(calls.contains(&"GetRole Next !NoSuchEntity".to_owned()), hidden, "{calls:?}");
+        look_up = calls.iter().position(|call| call == "GetRole Next");
+        let world = stage.iam.world();
+        assert!(world.roles.keys().eq(["next"]) && world.policies.len() == 1);
+    }
+}
