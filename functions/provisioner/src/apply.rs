@@ -41,6 +41,10 @@ impl Lifecycle<'_> {
                         // This run's own, of a lost first try, or a stranger's: that it
                         // stands there proves nothing.
                         self.progress.set(|inner| (inner.trace, inner.made) = (before.trace, before.made));
+                    } else if failure.kind == Kind::Throttled {
+                        // What a lost first try made is for the next event to find: undone
+                        // here, it might be the live entity that a read did not show.
+                        self.progress.set(|inner| inner.made = before.made);
                     }
                     return Err(Error::Step { step: Box::new(step.clone()), failure });
                 }

@@ -165,3 +165,20 @@ async fn u18_a_role_that_is_not_shown_yet_is_no_stranger() {
         assert!(world.roles.keys().eq(["next"]) && world.policies.len() == 1);
     }
 }
+
+/// C15: a rollback goes back to the old role, which a copy that lags does not show. That
+/// IAM throttles the attempt to make it is no sign that this run made it.
+#[tokio::test(start_paused = true)]
+async fn c15_a_live_role_is_not_undone_after_a_throttle() {
+    let (old, new) = (role(), with(role(), json!({"RoleName": "Next"})));
+    let stage = Stage::new();
+    let id = stage.created(&create(&old)).await;
+    let answer = stage.succeed(&update(&id, &old, &new)).await;
+    let next = answer["PhysicalResourceId"].as_str().unwrap().to_owned();
+    let before = stage.iam.world().roles.clone();
+    stage.iam.fault("GetRole", Fault::Refused(404, "NoSuchEntity", "not seen"));
+    stage.iam.fault("CreateRole", Fault::Refused(400, "Throttling", "Rate exceeded"));
+    let (reason, _) = stage.fail(&update(&next, &new, &old)).await;
+    assert!(reason.contains("Rate exceeded"), "{reason}");
+    assert_eq!(stage.iam.world().roles, before);
+}
