@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 
 use sagemaker_external::arn::PolicyArn;
 
-use crate::found::{FoundPolicy, FoundRole};
+use crate::found::{FoundPolicy, FoundRole, is_marked};
 use crate::owner::Owner;
 use crate::role::{RolePlace, RoleSpec};
-use crate::role_plan::{Policy, Role};
+use crate::role_plan::{Policy, Role, RoleState};
+use crate::step::Tags;
 
 /// How many versions of a policy can be kept as they were found: beside them, one is in
 /// force and one takes its place.
@@ -52,6 +53,22 @@ pub(crate) fn claim(spec: &RoleSpec, owner: &Owner, role: &Role) -> Result<bool,
         return Err(format!("RoleName: {} differs from the existing {} in case only", place.name, role.arn.name));
     }
     Ok(!ours)
+}
+
+/// What was adopted, and does not say any more how it was found, must neither be taken for
+/// made here nor be given back by guess.
+pub(crate) fn check_marks(owner: &Owner, state: &RoleState) -> Result<(), String> {
+    let role = state.role.iter().map(|role| (role.arn.to_string(), &role.tags, FoundRole::read(&role.tags).is_some()));
+    let policies = state.policies.iter();
+    let policies =
+        policies.map(|(arn, policy)| (arn.to_string(), &policy.tags, FoundPolicy::read(&policy.tags).is_some()));
+    let is_lost = |(_, tags, is_read): &(String, &Tags, bool)| owner.owns(tags) && is_marked(tags) && !is_read;
+    match role.chain(policies).find(is_lost) {
+        Some((arn, ..)) => Err(format!(
+            "{arn} was adopted, and its tags sagemaker-external:found-… no longer say what it was like; put them back, or delete it with OnDelete set to Remove"
+        )),
+        None => Ok(()),
+    }
 }
 
 /// What is kept of the role, if it is, or is to be, an adopted one.

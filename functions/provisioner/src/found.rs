@@ -116,22 +116,26 @@ impl FoundPolicy {
     }
 }
 
-/// Whether an entity that was adopted has lost a part of what says how it was found:
-/// then nobody knows what to give back, and it must not be taken for one made here.
-pub fn is_mark_lost(tags: &Tags) -> bool {
-    tags.keys().any(|key| key.starts_with(&format!("{TAG_PREFIX}found-")))
-        && from_tags::<serde::de::IgnoredAny>(tags).is_none()
+const MARK: &str = "found-";
+
+/// Whether some of what says how an entity was found stands there.
+pub fn is_marked(tags: &Tags) -> bool {
+    tags.keys().any(|key| key.strip_prefix(TAG_PREFIX).is_some_and(|key| key.starts_with(MARK)))
 }
 
 /// `…:found-01`, `…:found-02`, …: a tag's value is short.
 fn to_tags(found: &impl Serialize) -> Tags {
     let text = encode(found);
     let parts = text.as_bytes().chunks(TAG_VALUE).map(|part| String::from_utf8_lossy(part).into_owned());
-    parts.enumerate().map(|(index, part)| (format!("{TAG_PREFIX}found-{:02}", index + 1), part)).collect()
+    parts.enumerate().map(|(index, part)| (key(index + 1), part)).collect()
+}
+
+fn key(index: usize) -> String {
+    format!("{TAG_PREFIX}{MARK}{index:02}")
 }
 
 fn from_tags<T: for<'a> Deserialize<'a>>(tags: &Tags) -> Option<T> {
-    let part = |index: usize| tags.get(&format!("{TAG_PREFIX}found-{index:02}")).map(String::as_str);
+    let part = |index: usize| tags.get(&key(index)).map(String::as_str);
     decode(&(1..).map_while(part).collect::<String>())
 }
 

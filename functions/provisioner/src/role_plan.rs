@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sagemaker_external::arn::{PolicyArn, RoleArn};
 use sagemaker_external::policy::same;
 
-use crate::adopt::{check_count, check_tags, claim, found_policy, found_role, stands};
+use crate::adopt::{check_count, check_marks, check_tags, claim, found_policy, found_role, stands};
 use crate::found::FoundPolicy;
 use crate::owner::Owner;
 use crate::pack::pack;
@@ -65,6 +65,7 @@ pub fn converge(
     state: &RoleState,
     old_tags: &BTreeSet<String>,
 ) -> Result<(Vec<Step>, Vec<PolicyArn>), String> {
+    check_marks(owner, state)?;
     let adopting = match &state.role {
         Some(role) => claim(spec, owner, role)?,
         None => false,

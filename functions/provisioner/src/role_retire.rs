@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use sagemaker_external::arn::PolicyArn;
 use sagemaker_external::policy::{AwsPrincipal, Document, Effect, TrustStatement, same};
 
-use crate::adopt::stands;
-use crate::found::{FoundPolicy, FoundRole, is_mark_lost};
+use crate::adopt::{check_marks, stands};
+use crate::found::{FoundPolicy, FoundRole};
 use crate::owner::{Owner, TAG_PREFIX};
 use crate::role::RolePlace;
 use crate::role_plan::{Policy, Role, RoleState, is_ours, newest_first};
@@ -27,14 +27,7 @@ pub fn retire(place: &RolePlace, owner: &Owner, state: &RoleState) -> Result<(Ve
         ours
     });
     if !place.remove_adopted {
-        let marked = role.map(|role| (role.arn.to_string(), &role.tags)).into_iter();
-        let ours = state.policies.iter().filter(|(_, policy)| owner.owns(&policy.tags));
-        let mut marked = marked.chain(ours.map(|(arn, policy)| (arn.to_string(), &policy.tags)));
-        if let Some((arn, _)) = marked.find(|(_, tags)| is_mark_lost(tags)) {
-            return Err(format!(
-                "{arn} was adopted, and its tags sagemaker-external:found-… no longer say what it was like; put them back, or set OnDelete to Remove"
-            ));
-        }
+        check_marks(owner, state)?;
     }
     let found = role.and_then(|role| FoundRole::read(&role.tags)).filter(|_| !place.remove_adopted);
     let policies = policies(place, owner, state, role, &mut left)?;
