@@ -10,9 +10,9 @@ use sagemaker_external::policy::same;
 use serde_json::{Map, Value};
 
 use crate::found::FoundRole;
-use crate::iam::{Iam, MOST_POLICIES, Made, Numbers};
+use crate::iam::{Iam, Made, Numbers};
 use crate::owner::Owner;
-use crate::pack::pack;
+use crate::pack::{MOST_POLICIES, pack};
 use crate::request::Home;
 use crate::role::{Defaults, RolePlace, RoleSpec};
 use crate::role_plan::{self, RoleState, is_ours};

@@ -13,7 +13,7 @@ use aws_smithy_runtime_api::http::Response;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use sagemaker_external::failure::{Failure, Kind};
 
-pub use self::read::{MOST_POLICIES, Numbers};
+pub use self::read::Numbers;
 use crate::apply::is_invalid_principal;
 use crate::step::{Step, Tags};
 
@@ -57,7 +57,8 @@ impl Iam {
     }
 
     /// One step, waited for while IAM says that it is not ready for it: another
-    /// change at the same moment (U19, U20), a principal (U15) or an entity of this run (`fresh`, U18) not yet known.
+    /// change at the same moment (U19, U20), a principal (U15) or an entity of this
+    /// run (`fresh`, U18) not yet known.
     /// A removal of what is gone is done (U14).
     pub async fn apply(&self, step: &Step, fresh: bool) -> Result<Option<Made>, Failure> {
         let mut waits = SETTLE.iter();

@@ -55,12 +55,13 @@ pub type Done = (String, Data);
 
 impl Lifecycle<'_> {
     pub async fn create<H: Half>(&self, properties: &Map<String, Value>) -> Result<Done, Error> {
-        let spec = self.wish::<H>(properties, None).await?;
+        let (spec, none) = (self.wish::<H>(properties, None).await?, Map::new());
+        let wish = self.wish_after::<H>(&spec, &none, DRY_RUN);
         if H::dry_run(&spec) {
             self.progress.set(|inner| inner.trace = Trace::Nothing);
-            return self.dry_run::<H>(&self.wish_after::<H>(&spec, &Map::new(), DRY_RUN), DRY_RUN).await;
+            return self.dry_run::<H>(&wish, DRY_RUN).await;
         }
-        self.converge::<H>(&self.wish_after::<H>(&spec, &Map::new(), DRY_RUN)).await
+        self.converge::<H>(&wish).await
     }
 
     /// In place, or a replacement when the wish names another entity than `id`:

@@ -12,6 +12,9 @@ use crate::role_plan::{Policy, RoleState, is_ours};
 
 /// IAM's quota of managed policies attached to one role, without a raise.
 pub(crate) const POLICIES_PER_ROLE: usize = 10;
+/// How many of the numbers of a grant's policies are ever taken: a replacement lives
+/// beside what it replaces.
+pub(crate) const MOST_POLICIES: usize = 2 * POLICIES_PER_ROLE;
 
 /// Spreads the wish's resources over as few policies as the quota allows. What a policy
 /// names already stays there, and what is missing goes together into one where it fits,
@@ -27,7 +30,7 @@ pub(crate) fn pack(
     let mut shared = Vec::new();
     // Over gaps: after a replacement the first numbers may have gone with the old role, and
     // be taken at another path.
-    let arns = (0..2 * POLICIES_PER_ROLE).map_while(|index| spec.place.policy_arn(index));
+    let arns = (0..MOST_POLICIES).map_while(|index| spec.place.policy_arn(index));
     let numbered = arns.filter_map(|arn| state.policies.get_key_value(&arn));
     for (arn, policy) in numbered.filter(|(_, policy)| usable(spec, owner, policy)) {
         let named: BTreeSet<String> = named_resources(&policy.document).into_iter().collect();

@@ -14,13 +14,11 @@ use sagemaker_external::failure::{Failure, Kind};
 use super::{Iam, SETTLE, failure, unreadable};
 use crate::found::FoundRole;
 use crate::owner::Owner;
+use crate::pack::MOST_POLICIES;
 use crate::role::RolePlace;
 use crate::role_plan::{Policy, Role, RoleState};
 use crate::step::{Step, Tags};
 
-/// Of the numbers of a grant's policies, 20 are ever taken: twice a role's quota, since a
-/// replacement lives beside what it replaces.
-pub const MOST_POLICIES: usize = 20;
 /// How many of them are looked up at once.
 const AT_ONCE: usize = 5;
 
