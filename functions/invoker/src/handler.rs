@@ -11,7 +11,7 @@ use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
 use bytes::Bytes;
 use lambda_runtime::Context;
-use sagemaker_external::name::EndpointName;
+use sagemaker_external::name::{EndpointName, SessionName};
 
 use crate::assume::{Ask, SHORTEST, Sts};
 use crate::attribution::Attribution;
@@ -142,21 +142,14 @@ impl Invoker {
     ) -> Result<Credentials, Error> {
         let name = caller.session_name(&record.request_id).ok_or(Error::NoCaller)?;
         record.session = Some(name.clone());
-        let Granted { endpoint, grant, is_attributed } = granted;
-        let attribution = is_attributed.then(|| Attribution::of(caller, &record.request_id));
-        let ask = Ask {
-            role: &grant.role,
-            external_id: Some(&grant.external_id),
-            session: &name,
-            attribution: attribution.as_ref(),
-            policy: &policy,
-            duration: self.session_duration(),
-        };
+        let attribution = granted.attribution(caller, record);
+        let ask = granted.ask(&name, attribution.as_ref(), &policy, self.session_duration());
 
         let began = Instant::now();
         let assumed = match &self.reuse {
             None => self.sts.assume(ask, deadline).await,
             Some(reuse) => {
+                let Granted { grant, is_attributed, .. } = granted;
                 let key = Key {
                     role: grant.role.clone(),
                     external_id: grant.external_id.clone(),
@@ -176,7 +169,7 @@ impl Invoker {
             }
         };
         record.assume = Some(began.elapsed());
-        assumed.map_err(|not| Error::NotAssumed(endpoint.clone(), not))
+        assumed.map_err(|not| Error::NotAssumed(granted.endpoint.clone(), not))
     }
 
     /// How long the sessions of invocations last.
@@ -208,28 +201,20 @@ impl Invoker {
     ) -> Result<Answer, Error> {
         record.endpoint = Some(endpoint.clone());
         let granted = Granted::find(settings, &endpoint).ok_or(Error::NotGranted(endpoint))?;
-        let Granted { endpoint, grant, is_attributed } = granted;
         let name = caller.session_name(&record.request_id).ok_or(Error::NoCaller)?;
         record.session = Some(name.clone());
-        let attribution = is_attributed.then(|| Attribution::of(caller, &record.request_id));
-        let policy = session::policy(grant, Operation::InvokeEndpoint, &endpoint, None);
-        let ask = Ask {
-            role: &grant.role,
-            external_id: Some(&grant.external_id),
-            session: &name,
-            attribution: attribution.as_ref(),
-            policy: &policy,
-            duration: SHORTEST,
-        };
+        let attribution = granted.attribution(caller, record);
+        let policy = session::policy(granted.grant, Operation::InvokeEndpoint, &granted.endpoint, None);
+        let ask = granted.ask(&name, attribution.as_ref(), &policy, SHORTEST);
         // One that nobody can have allowed: Lambda made it just now.
         let other = record.request_id.parse().ok();
 
         let began = Instant::now();
         let probes = doctor::probe(&self.sts_of_doctor, ask, other.as_ref(), deadline).await;
         record.assume = Some(began.elapsed());
-        let (region, session) = (grant.region.clone(), self.session_duration());
+        let (region, session) = (granted.grant.region.clone(), self.session_duration());
         let diagnosis = doctor::diagnose(probes, attribution.is_some());
-        Ok(response::doctored(&Report { endpoint, region, session, diagnosis }, record))
+        Ok(response::doctored(&Report { endpoint: granted.endpoint, region, session, diagnosis }, record))
     }
 }
 
@@ -255,6 +240,22 @@ impl<'a> Granted<'a> {
     fn find(settings: &'a Settings, endpoint: &EndpointName) -> Option<Self> {
         let grant = settings.grants.find(endpoint)?;
         Some(Self { endpoint: endpoint.clone(), grant, is_attributed: settings.is_attributed(grant) })
+    }
+
+    fn attribution(&self, caller: &Caller, record: &Record) -> Option<Attribution> {
+        self.is_attributed.then(|| Attribution::of(caller, &record.request_id))
+    }
+
+    /// What STS is asked for a session under the grant's role.
+    fn ask<'s>(
+        &'s self,
+        session: &'s SessionName,
+        attribution: Option<&'s Attribution>,
+        policy: &'s str,
+        duration: Duration,
+    ) -> Ask<'s> {
+        let Grant { role, external_id, .. } = self.grant;
+        Ask { role, external_id: Some(external_id), session, attribution, policy, duration }
     }
 }
 

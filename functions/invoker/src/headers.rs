@@ -1,6 +1,8 @@
 //! Request headers by name, each at most once, each held to its member's rule. No
 //! message repeats a value.
 
+use std::fmt;
+
 use http::HeaderName;
 
 use crate::error::Invalid;
@@ -27,12 +29,7 @@ impl Member {
     /// the rule.
     pub fn read<'e>(&self, event: &'e Event<'_>) -> Result<Option<&'e str>, Invalid> {
         let Self { header, name, rule } = self;
-        match the_one(event, header) {
-            Ok(None) => Ok(None),
-            Ok(Some(value)) if rule.admits(value) => Ok(Some(value)),
-            Ok(Some(_)) => Err(Invalid(format!("header {header} ({name}) must be {rule}"))),
-            Err(Repeated) => Err(Invalid(format!("header {header} ({name}) must be given at most once"))),
-        }
+        held(event, header, rule, &format_args!("{header} ({name})"))
     }
 }
 
@@ -69,7 +66,10 @@ impl Headers {
             }
             let value = match Operation::ALL.into_iter().flat_map(Operation::members).find(|other| is_member(other)) {
                 Some(member) => member.read(event)?,
-                None => newer(event, &header_name(name)?)?,
+                None => {
+                    let name = header_name(name)?;
+                    held(event, name.as_str(), &NEWER_RULE, &name)?
+                }
             };
             if let Some(value) = value {
                 headers.set(name, value)?;
@@ -98,7 +98,7 @@ const SAGEMAKER: &str = "X-Amzn-SageMaker-";
 const NEWER: usize = 16;
 /// The longest known name has 42 characters.
 const NAME_MAX: usize = 64;
-/// That of the known members with the longest values.
+/// Of what is no member known here: the rule of the known ones with the longest values.
 const NEWER_RULE: Rule = Rule::Text { max: 1024 };
 
 fn is_sagemakers(name: &str) -> bool {
@@ -116,13 +116,18 @@ fn header_name(name: &str) -> Result<HeaderName, Invalid> {
     })
 }
 
-/// The value of a header of SageMaker's that is no member known here.
-fn newer<'e>(event: &'e Event<'_>, name: &HeaderName) -> Result<Option<&'e str>, Invalid> {
-    match the_one(event, name.as_str()) {
+/// The header's one value, held to the rule; `shown` is what a refusal calls the header.
+fn held<'e>(
+    event: &'e Event<'_>,
+    header: &str,
+    rule: &Rule,
+    shown: &dyn fmt::Display,
+) -> Result<Option<&'e str>, Invalid> {
+    match the_one(event, header) {
         Ok(None) => Ok(None),
-        Ok(Some(value)) if NEWER_RULE.admits(value) => Ok(Some(value)),
-        Ok(Some(_)) => Err(Invalid(format!("header {name} must be {NEWER_RULE}"))),
-        Err(Repeated) => Err(Invalid(format!("header {name} must be given at most once"))),
+        Ok(Some(value)) if rule.admits(value) => Ok(Some(value)),
+        Ok(Some(_)) => Err(Invalid(format!("header {shown} must be {rule}"))),
+        Err(Repeated) => Err(Invalid(format!("header {shown} must be given at most once"))),
     }
 }
 
