@@ -26,6 +26,28 @@ pub enum Kind {
     Other,
 }
 
+impl Kind {
+    /// By a service's code, or else by the status of its answer.
+    pub fn of(code: &str, status: u16) -> Self {
+        match code {
+            "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => Self::Denied,
+            "NoSuchEntity" | "NoSuchEntityException" => Self::NotFound,
+            "EntityAlreadyExists" | "EntityAlreadyExistsException" => Self::Exists,
+            "DeleteConflict" | "ConcurrentModification" | "EntityTemporarilyUnmodifiable" => Self::Conflict,
+            "Throttling" | "ThrottlingException" | "RequestLimitExceeded" | "TooManyRequestsException" => {
+                Self::Throttled
+            }
+            "ServiceFailure" | "InternalFailure" | "InternalError" | "ServiceUnavailable" | "RequestTimeout" => {
+                Self::Transient
+            }
+            _ if status == 403 => Self::Denied,
+            _ if status == 429 => Self::Throttled,
+            _ if status >= 500 => Self::Transient,
+            _ => Self::Other,
+        }
+    }
+}
+
 /// An SDK error, reduced to what may be decided on and shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
@@ -47,7 +69,7 @@ impl Failure {
             SdkError::ServiceError(service) => {
                 let code = service.err().code().unwrap_or("Unknown");
                 let message = service.err().message().unwrap_or("no message");
-                let kind = kind(code, service.raw().status().as_u16());
+                let kind = Kind::of(code, service.raw().status().as_u16());
                 Self { kind, code: code.to_owned(), message: message.to_owned() }
             }
             SdkError::TimeoutError(_) => Self::local("Timeout", "the service did not answer in time"),
@@ -62,23 +84,6 @@ impl Failure {
 
     fn local(code: &str, message: &str) -> Self {
         Self { kind: Kind::Transient, code: code.to_owned(), message: message.to_owned() }
-    }
-}
-
-fn kind(code: &str, status: u16) -> Kind {
-    match code {
-        "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => Kind::Denied,
-        "NoSuchEntity" | "NoSuchEntityException" => Kind::NotFound,
-        "EntityAlreadyExists" | "EntityAlreadyExistsException" => Kind::Exists,
-        "DeleteConflict" | "ConcurrentModification" | "EntityTemporarilyUnmodifiable" => Kind::Conflict,
-        "Throttling" | "ThrottlingException" | "RequestLimitExceeded" | "TooManyRequestsException" => Kind::Throttled,
-        "ServiceFailure" | "InternalFailure" | "InternalError" | "ServiceUnavailable" | "RequestTimeout" => {
-            Kind::Transient
-        }
-        _ if status == 403 => Kind::Denied,
-        _ if status == 429 => Kind::Throttled,
-        _ if status >= 500 => Kind::Transient,
-        _ => Kind::Other,
     }
 }
 
@@ -102,7 +107,7 @@ mod tests {
             ("MalformedPolicyDocument", 400, Kind::Other),
         ];
         for (code, status, wanted) in cases {
-            assert_eq!(kind(code, status), wanted, "{code} {status}");
+            assert_eq!(Kind::of(code, status), wanted, "{code} {status}");
         }
     }
 }

@@ -1,21 +1,27 @@
 //! AssumeRole: the only file that calls STS.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
-use aws_sdk_sts::Client;
-use aws_sdk_sts::config::Builder;
-use aws_sdk_sts::config::retry::{RetryConfig, RetryPartition};
-use aws_sdk_sts::config::timeout::TimeoutConfig;
-use aws_sdk_sts::error::BuildError;
-use aws_sdk_sts::types::{Credentials as StsCredentials, Tag};
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
+use aws_smithy_xml::decode::{Document, try_data};
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderName};
+use http_body_util::{BodyExt, Limited};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sagemaker_external::arn::RoleArn;
-use sagemaker_external::failure::{Failure, Kind};
+use sagemaker_external::failure::Kind;
 use sagemaker_external::name::{ExternalId, SessionName};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::attribution::Attribution;
+use crate::aws::{Aws, Service};
 use crate::deadline::Deadline;
+use crate::pace::Pace;
+use crate::payload::Payload;
+use crate::transport::{Answered, Lost};
 
 /// The shortest session that STS gives (900–43200, and 3600 at most for a role
 /// that assumes a role, as this one does: R07): one request needs no more.
@@ -23,11 +29,10 @@ pub const SHORTEST: Duration = Duration::from_secs(900);
 /// STS answers in milliseconds; an attempt that takes this long is lost, and
 /// another one is better than waiting.
 const ATTEMPT: Duration = Duration::from_secs(5);
+/// Of one request.
 const ATTEMPTS: u32 = 3;
-/// Adaptive mode would let a throttled call wait for ten tokens of its rate limiter:
-/// up to 20 s at the few requests a second of one Lambda environment, when STS's rate
-/// is per second. The limiter still paces the calls after that.
-const BACKOFF: Duration = Duration::from_secs(1);
+/// STS's answers have some 2 KB.
+const ANSWER_MAX: usize = 64 * 1024;
 
 /// All that goes into one AssumeRole.
 #[derive(Clone, Copy)]
@@ -65,26 +70,31 @@ pub enum Why {
     Fault,
 }
 
-pub struct Sts(Client);
+/// STS, as one kind of calls uses it.
+pub struct Sts {
+    aws: Aws,
+    service: Option<Service>,
+    /// Absent where there is one attempt, at once.
+    pace: Option<Mutex<Pace>>,
+}
 
 impl Sts {
-    /// One client for all invocations, at the function's own region's endpoint.
-    pub fn new(config: &SdkConfig) -> Self {
-        let retries = RetryConfig::adaptive().with_max_attempts(ATTEMPTS).with_max_backoff(BACKOFF);
-        Self::with(config, retries, "sts")
+    /// For all invocations, at the function's own region's endpoint.
+    pub fn new(aws: &Aws) -> Self {
+        Self { aws: aws.clone(), service: aws.sts(), pace: Some(Mutex::default()) }
     }
 
     /// The doctor's, which asks once: whoever examines endpoints neither uses up nor
     /// slows down the calls of invocations.
-    pub fn of_doctor(config: &SdkConfig) -> Self {
-        Self::with(config, RetryConfig::disabled(), "doctor")
+    pub fn of_doctor(aws: &Aws) -> Self {
+        Self { pace: None, ..Self::new(aws) }
     }
 
-    fn with(config: &SdkConfig, retries: RetryConfig, partition: &'static str) -> Self {
-        // The default partition's rate limiter belongs to the whole process.
-        let partition = RetryPartition::custom(partition).build();
-        let config = Builder::from(config).retry_config(retries).retry_partition(partition);
-        Self(Client::from_conf(config.build()))
+    /// Makes a connection before the first request needs it.
+    pub async fn prepare(&self) {
+        if let Some(service) = &self.service {
+            self.aws.http.prepare(service.uri()).await;
+        }
     }
 
     /// Credentials for one session under the role.
@@ -93,62 +103,161 @@ impl Sts {
     /// [`NotAssumed`], after the retries that the deadline allows. AccessDenied
     /// is not modelled for AssumeRole; the code tells it (R09).
     pub async fn assume(&self, ask: Ask<'_>, deadline: Deadline) -> Result<Credentials, NotAssumed> {
-        let left = deadline.left();
-        if left.is_zero() {
+        if deadline.is_over() {
             return Err(NotAssumed::late());
         }
-        let timeouts =
-            TimeoutConfig::builder().operation_timeout(left).operation_attempt_timeout(left.min(ATTEMPT)).build();
-        let call = self
-            .0
-            .assume_role()
-            .role_arn(ask.role.to_string())
-            .set_external_id(ask.external_id.map(|id| id.expose().to_owned()))
-            .role_session_name(ask.session.as_str())
-            .set_source_identity(ask.attribution.map(|attribution| attribution.source_identity.clone()))
-            .set_tags(ask.attribution.map(tags).transpose().map_err(|_| NotAssumed::fault("Tags"))?)
-            .policy(ask.policy)
-            .set_duration_seconds(i32::try_from(ask.duration.as_secs()).ok())
-            .customize()
-            .config_override(Builder::default().timeout_config(timeouts));
-        match call.send().await {
-            Ok(output) => output.credentials.map(credentials).ok_or_else(|| NotAssumed::fault("NoCredentials")),
-            Err(error) => Err(not_assumed(Failure::of(&error), deadline)),
+        let form = Bytes::from(form(&ask));
+        let Some(pace) = &self.pace else { return self.attempt(&form, Instant::now(), deadline).await };
+        let pace = || pace.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut attempts = 0;
+        loop {
+            let now = Instant::now();
+            let turn = pace().turn(now);
+            if turn >= deadline.at() {
+                return Err(NotAssumed::new(Why::Throttled, "Throttled"));
+            }
+            if turn > now {
+                sleep_until(turn).await;
+            }
+            let not = match self.attempt(&form, turn, deadline).await {
+                Ok(credentials) => {
+                    pace().succeeded();
+                    return Ok(credentials);
+                }
+                Err(not) => not,
+            };
+            attempts += 1;
+            if not.why == Why::Throttled {
+                pace().was_throttled(Instant::now());
+            }
+            let may_pass = attempts < ATTEMPTS && matches!(not.why, Why::Throttled | Why::Unavailable);
+            match may_pass.then(|| pace().again(attempts, Instant::now(), fastrand::f64())).flatten() {
+                Some(then) if then < deadline.at() => sleep_until(then).await,
+                _ => return Err(not),
+            }
         }
+    }
+
+    async fn attempt(&self, form: &Bytes, began: Instant, deadline: Deadline) -> Result<Credentials, NotAssumed> {
+        match timeout_at(deadline.at().min(began + ATTEMPT), self.ask_once(form)).await {
+            Ok(outcome) => outcome,
+            Err(_) if deadline.is_over() => Err(NotAssumed::new(Why::Deadline, "Timeout")),
+            Err(_) => Err(NotAssumed::new(Why::Unavailable, "Timeout")),
+        }
+    }
+
+    async fn ask_once(&self, form: &Bytes) -> Result<Credentials, NotAssumed> {
+        let (service, own) = self.service.as_ref().zip(self.aws.own.as_ref()).ok_or(NotAssumed::fault("Request"))?;
+        let headers = [(&CONTENT_TYPE as &HeaderName, "application/x-www-form-urlencoded")];
+        let payload = Payload::from(form.clone());
+        let request = service.post("/", headers.into_iter(), payload, own, &self.aws.clock);
+        answer(self.aws.http.send(request.ok_or(NotAssumed::fault("Request"))?).await).await
     }
 }
 
 impl NotAssumed {
     /// Our own deadline came before STS was asked.
     pub(crate) fn late() -> Self {
-        Self { why: Why::Deadline, code: "Deadline".to_owned() }
+        Self::new(Why::Deadline, "Deadline")
     }
 
     fn fault(code: &str) -> Self {
-        Self { why: Why::Fault, code: code.to_owned() }
+        Self::new(Why::Fault, code)
+    }
+
+    fn new(why: Why, code: &str) -> Self {
+        Self { why, code: code.to_owned() }
     }
 }
 
-fn tags(attribution: &Attribution) -> Result<Vec<Tag>, BuildError> {
-    attribution.tags.iter().map(|(key, value)| Tag::builder().key(*key).value(value).build()).collect()
+/// What a form leaves as it is.
+const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// The parameters, as the query protocol has them.
+fn form(ask: &Ask<'_>) -> String {
+    let mut form = "Action=AssumeRole&Version=2011-06-15".to_owned();
+    let mut add = |key: &str, value: &str| {
+        form.extend(["&", key, "="]);
+        form.extend(utf8_percent_encode(value, KEPT));
+    };
+    add("RoleArn", &ask.role.to_string());
+    add("RoleSessionName", ask.session.as_str());
+    add("DurationSeconds", &ask.duration.as_secs().to_string());
+    add("Policy", ask.policy);
+    if let Some(external_id) = ask.external_id {
+        add("ExternalId", external_id.expose());
+    }
+    if let Some(attribution) = ask.attribution {
+        add("SourceIdentity", &attribution.source_identity);
+        for (number, (key, value)) in (1..).zip(&attribution.tags) {
+            add(&format!("Tags.member.{number}.Key"), key);
+            add(&format!("Tags.member.{number}.Value"), value);
+        }
+    }
+    form
 }
 
-fn credentials(given: StsCredentials) -> Credentials {
-    let expiration = SystemTime::try_from(given.expiration).ok();
-    let token = Some(given.session_token);
-    Credentials::new(given.access_key_id, given.secret_access_key, token, expiration, "AssumeRole")
+async fn answer(answered: Answered) -> Result<Credentials, NotAssumed> {
+    let response = answered.map_err(|_: Lost| NotAssumed::new(Why::Unavailable, "Connection"))?;
+    let (parts, body) = response.into_parts();
+    let unreadable = || NotAssumed::new(Why::Unavailable, "Response");
+    let body = Limited::new(body, ANSWER_MAX).collect().await.map_err(|_| unreadable())?.to_bytes();
+    let xml = std::str::from_utf8(&body).map_err(|_| unreadable())?;
+    if parts.status.is_success() {
+        return credentials(xml).ok_or_else(|| NotAssumed::fault("NoCredentials"));
+    }
+    Err(not_assumed(&code(xml).unwrap_or_else(|| "Unknown".to_owned()), parts.status.as_u16()))
 }
 
-fn not_assumed(failure: Failure, deadline: Deadline) -> NotAssumed {
-    let why = match (failure.code.as_str(), failure.kind) {
+/// `AssumeRoleResponse/AssumeRoleResult/Credentials`, each member once.
+fn credentials(xml: &str) -> Option<Credentials> {
+    let mut document = Document::new(xml);
+    let mut root = document.root_element().ok()?;
+    let (mut id, mut secret, mut token, mut expiration) = (None, None, None, None);
+    while let Some(mut result) = root.next_tag() {
+        while let Some(mut part) = result.next_tag() {
+            if !part.start_el().matches("Credentials") {
+                continue;
+            }
+            while let Some(mut member) = part.next_tag() {
+                let place = match member.start_el().local() {
+                    "AccessKeyId" => &mut id,
+                    "SecretAccessKey" => &mut secret,
+                    "SessionToken" => &mut token,
+                    "Expiration" => &mut expiration,
+                    _ => continue,
+                };
+                *place = Some(try_data(&mut member).ok()?.into_owned());
+            }
+        }
+    }
+    let expiration = DateTime::from_str(&expiration?, Format::DateTime).ok()?;
+    Some(Credentials::new(id?, secret?, Some(token?), SystemTime::try_from(expiration).ok(), "AssumeRole"))
+}
+
+/// `ErrorResponse/Error/Code`.
+fn code(xml: &str) -> Option<String> {
+    let mut document = Document::new(xml);
+    let mut root = document.root_element().ok()?;
+    while let Some(mut error) = root.next_tag() {
+        while let Some(mut member) = error.next_tag() {
+            if member.start_el().matches("Code") {
+                return try_data(&mut member).ok().map(|code| code.trim().to_owned());
+            }
+        }
+    }
+    None
+}
+
+fn not_assumed(code: &str, status: u16) -> NotAssumed {
+    let why = match (code, Kind::of(code, status)) {
         ("AccessDenied" | "AccessDeniedException", _) => Why::Denied,
         ("RegionDisabledException", _) => Why::RegionDisabled,
         (_, Kind::Throttled) => Why::Throttled,
-        (_, Kind::Transient) if deadline.is_over() => Why::Deadline,
         (_, Kind::Transient) => Why::Unavailable,
         // Among them PackedPolicyTooLarge, MalformedPolicyDocument, ValidationError,
         // and the codes for wrong or expired credentials of the function itself.
         _ => Why::Fault,
     };
-    NotAssumed { why, code: failure.code }
+    NotAssumed::new(why, code)
 }

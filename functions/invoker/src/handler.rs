@@ -7,7 +7,6 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
 use bytes::Bytes;
 use lambda_runtime::Context;
@@ -15,14 +14,16 @@ use sagemaker_external::name::{EndpointName, SessionName};
 
 use crate::assume::{Ask, SHORTEST, Sts};
 use crate::attribution::Attribution;
+use crate::aws::Aws;
 use crate::caller::Caller;
 use crate::deadline::Deadline;
 use crate::doctor::{self, Report};
-use crate::endpoint::{NotInvoked, Runtimes, Why};
+use crate::endpoint::{Call, NotInvoked, Runtimes, Why};
 use crate::error::{Error, Invalid};
 use crate::event::Event;
 use crate::grants::Grant;
 use crate::operation::Operation;
+use crate::payload::Payload;
 use crate::record::Record;
 use crate::request::{self, Invocation, Route};
 use crate::response::{self, Answer};
@@ -32,7 +33,7 @@ use crate::settings::{Settings, Wrong};
 
 const NO_EVENT: &str = "the event must be one of an API Gateway REST API's proxy integration";
 
-/// What lasts from request to request: the settings, the SDK's clients, all on one
+/// What lasts from request to request: the settings, the services, all on one
 /// connection pool, and the credentials that are reused.
 pub struct Invoker {
     settings: Result<Settings, Wrong>,
@@ -47,20 +48,26 @@ impl Invoker {
     /// Wrong settings are logged here and answered at every request: a function
     /// that fails to start would be started again and again, and its callers would
     /// see only API Gateway's own error.
-    pub fn new(config: &SdkConfig, settings: Result<Settings, Wrong>) -> Self {
+    pub fn new(aws: &Aws, settings: Result<Settings, Wrong>) -> Self {
         if let Err(wrong) = &settings {
             tracing::error!(target: "invoker", reason = %wrong, "every request will be refused");
         }
         let regions = settings.iter().flat_map(|settings| settings.grants.regions());
-        let clock = config.time_source().unwrap_or_default();
+        let clock = aws.clock.clone();
         let reuse = settings.as_ref().ok().and_then(|settings| settings.reuse);
         Self {
-            sts: Sts::new(config),
-            sts_of_doctor: Sts::of_doctor(config),
-            runtimes: Runtimes::new(config, regions),
+            sts: Sts::new(aws),
+            sts_of_doctor: Sts::of_doctor(aws),
+            runtimes: Runtimes::new(aws, regions),
             reuse: reuse.map(|time| Reuse::new(time, move || clock.now())),
             settings,
         }
+    }
+
+    /// Makes connections while Lambda starts the function, with all of a processor, so
+    /// that the first caller need not wait for handshakes.
+    pub async fn prepare(&self) {
+        tokio::join!(self.sts.prepare(), self.runtimes.prepare());
     }
 
     /// Always an answer, whatever the event holds and even if our own code panics.
@@ -92,9 +99,9 @@ impl Invoker {
                 self.examine_endpoint(settings, &caller, endpoint, deadline, record).await
             }
             Route::Invoke(operation) => {
-                let invocation = Invocation::read(operation, &read)?;
+                let invocation = Invocation::read(operation, &read, &event)?;
                 drop(read);
-                // The event holds the body a second time.
+                // So that the body is the only holder of the event's memory.
                 drop(event);
                 self.invoke(settings, &caller, invocation, deadline, record).await
             }
@@ -109,21 +116,27 @@ impl Invoker {
         deadline: Deadline,
         record: &mut Record,
     ) -> Result<Answer, Error> {
-        let Invocation { operation, form, .. } = invocation;
-        record.endpoint = Some(invocation.endpoint.clone());
-        let granted = Granted::find(settings, &invocation.endpoint);
-        let granted = granted.ok_or_else(|| Error::NotGranted(invocation.endpoint.clone()))?;
-        let component = invocation.inference_component.as_ref();
-        let policy = session::policy(granted.grant, operation, &granted.endpoint, component);
+        let Invocation { operation, endpoint, inference_component, headers, body, form } = invocation;
+        record.endpoint = Some(endpoint.clone());
+        let granted = Granted::find(settings, &endpoint).ok_or_else(|| Error::NotGranted(endpoint))?;
+        let policy = session::policy(granted.grant, operation, &granted.endpoint, inference_component.as_ref());
         // The head of the answer has to come by then; its body has all of the function's time.
         let until_begun = deadline.within(operation.longest());
-        let credentials = self.credentials(&granted, caller, policy, until_begun, record).await?;
-        let used = credentials.access_key_id().to_owned();
+        let payload = async {
+            // Twice around, the call of STS has been sent, and there is time to decode and hash.
+            tokio::task::yield_now().await;
+            tokio::task::yield_now().await;
+            Payload::from(body.decode())
+        };
+        let credentials = self.credentials(&granted, caller, policy, until_begun, record);
+        let (credentials, payload) = tokio::join!(credentials, payload);
+        let credentials = credentials?;
 
         let began = Instant::now();
-        let upstream = self.runtimes.invoke(&granted.grant.region, invocation, credentials, until_begun).await;
+        let call = Call { operation, endpoint: &granted.endpoint, headers: &headers, payload };
+        let upstream = self.runtimes.invoke(&granted.grant.region, call, &credentials, until_begun).await;
         record.invoke = Some(began.elapsed());
-        let upstream = upstream.map_err(|not| match self.forgets(&not, &used, record) {
+        let upstream = upstream.map_err(|not| match self.forgets(&not, credentials.access_key_id(), record) {
             true => Error::Stale(not),
             false => Error::NotInvoked(operation, granted.endpoint, not),
         })?;

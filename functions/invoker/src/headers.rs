@@ -88,7 +88,7 @@ impl Headers {
         Ok(())
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &(HeaderName, String)> {
+    pub fn iter(&self) -> impl Iterator<Item = &(HeaderName, String)> + Clone {
         self.0.iter()
     }
 }

@@ -3,11 +3,13 @@
 //!
 //! `main → runtime → handler → everything else`. [`event`], [`headers`],
 //! [`operation`], [`rule`], [`request`], [`settings`], [`grants`], [`caller`],
-//! [`attribution`], [`session`], [`stream`] and [`finding`] are pure: no tokio, no
-//! client, no clock. The SDK is called in [`assume`] and [`endpoint`] only.
+//! [`attribution`], [`session`], [`payload`], [`stream`] and [`finding`] are pure: no
+//! tokio, no client, no clock. STS is called in [`assume`] and SageMaker Runtime in
+//! [`endpoint`] only; [`aws`] signs, and [`transport`] sends.
 
 pub mod assume;
 pub mod attribution;
+pub mod aws;
 pub mod body;
 pub mod caller;
 pub mod deadline;
@@ -21,6 +23,8 @@ pub mod headers;
 mod lenient;
 pub mod operation;
 mod owners;
+pub mod pace;
+pub mod payload;
 pub mod record;
 pub mod request;
 pub mod response;
@@ -30,5 +34,6 @@ pub mod runtime;
 pub mod session;
 pub mod settings;
 pub mod stream;
+pub mod transport;
 
 pub use sagemaker_external::grants;

@@ -1,13 +1,14 @@
 //! From the API Gateway event to what the caller asks for; or a refusal in one
 //! sentence, before any call to AWS.
 
-use base64_simd::STANDARD;
+use bytes::Bytes;
 use sagemaker_external::name::{EndpointName, InferenceComponentName};
 
 use crate::error::Invalid;
 use crate::event::Event;
 use crate::headers::{Headers, Member};
 use crate::operation::{INFERENCE_COMPONENT, INPUT_LOCATION, MODEL_ACCEPT, Operation};
+use crate::payload::Encoded;
 use crate::rule::Rule;
 use crate::stream::Form;
 
@@ -54,8 +55,8 @@ pub struct Invocation {
     /// As in the headers; the session policy names it too.
     pub inference_component: Option<InferenceComponentName>,
     pub headers: Headers,
-    /// Byte for byte, of any size that Lambda let through (R05).
-    pub body: Vec<u8>,
+    /// Of any size that Lambda let through (R05).
+    pub body: Encoded,
     /// What the caller wants of an answer that is a success.
     pub form: Form,
 }
@@ -64,14 +65,17 @@ pub struct Invocation {
 const FORM: Member = Member::new("Accept", "the form of the stream", Rule::Text { max: 1024 });
 
 impl Invocation {
+    /// `whole` is the JSON that `event` was read from; the body stays a part of it.
+    ///
     /// # Errors
     /// [`Invalid`] for a wrong name, path, header or body.
-    pub fn read(operation: Operation, event: &Event<'_>) -> Result<Self, Invalid> {
+    pub fn read(operation: Operation, event: &Event<'_>, whole: &Bytes) -> Result<Self, Invalid> {
         let endpoint = endpoint_name(event, operation.path())?;
         let mut headers = Headers::read(event, operation)?;
         // The member's rule and the type's are the same.
         let inference_component = headers.get(INFERENCE_COMPONENT.header).and_then(|name| name.parse().ok());
-        let body = body(event)?;
+        let (text, is_base64) = event.body();
+        let body = Encoded::new(text, is_base64, whole)?;
         let form = match operation {
             Operation::InvokeEndpoint => Form::AsIs,
             Operation::InvokeEndpointWithResponseStream => Form::of_stream(FORM.read(event)?),
@@ -118,18 +122,10 @@ fn endpoint_name(event: &Event<'_>, operation: &str) -> Result<EndpointName, Inv
     }
 }
 
-fn body(event: &Event<'_>) -> Result<Vec<u8>, Invalid> {
-    match event.body() {
-        (text, false) => Ok(text.as_bytes().to_vec()),
-        (base64, true) => {
-            STANDARD.decode_to_vec(base64).map_err(|_| Invalid("the event's body must be base64".to_owned()))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base64_simd::STANDARD;
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
@@ -145,9 +141,8 @@ mod tests {
     }
 
     fn read_as(operation: Operation, event: &Value) -> Result<Invocation, String> {
-        let json = event.to_string();
-        Invocation::read(operation, &Event::read(json.as_bytes()).expect("an event"))
-            .map_err(|Invalid(sentence)| sentence)
+        let json = Bytes::from(event.to_string());
+        Invocation::read(operation, &Event::read(&json).expect("an event"), &json).map_err(|Invalid(sentence)| sentence)
     }
 
     #[test]
@@ -224,8 +219,8 @@ mod tests {
     #[test]
     fn r05_bodies() {
         let mut with = event("iris", "/endpoints/iris/invocations");
-        let body = |event: &Value| read(event).map(|request| request.body);
-        assert_eq!(body(&with), Ok(vec![]), "no body at all is an empty one");
+        let body = |event: &Value| read(event).map(|request| request.body.decode());
+        assert_eq!(body(&with), Ok(Bytes::new()), "no body at all is an empty one");
         for (text, flag, bytes) in [
             ("", json!(true), &b""[..]),
             ("AAH/", json!(true), &[0, 1, 255][..]),
@@ -250,7 +245,7 @@ mod tests {
             let mut with = event("iris", "/endpoints/iris/invocations");
             with["body"] = json!(STANDARD.encode_to_string(&bytes));
             with["isBase64Encoded"] = json!(true);
-            prop_assert_eq!(read(&with).map(|request| request.body), Ok(bytes));
+            prop_assert_eq!(read(&with).map(|request| request.body.decode()), Ok(bytes.into()));
         }
 
         /// No event whatever makes the reader panic, and a name that passes is

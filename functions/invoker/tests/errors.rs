@@ -74,10 +74,7 @@ async fn r02_a_newer_member_of_a_model_error_passes_and_an_odd_body_does_no_harm
         answered(response, "[]")
     };
     let answer = sagemaker_says(odd).await;
-    assert_eq!(
-        (answer.status, answer.json()),
-        (500, message("SageMaker Runtime's answer was not understood, and the log says why"))
-    );
+    assert_eq!((answer.kind(), answer.message().as_str()), ((424, Some("ModelError")), "the service gave no message"));
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aws_sdk_sagemakerruntime::config::{Credentials, Region};
 use aws_sdk_sagemakerruntime::error::SdkError;
 use aws_sdk_sagemakerruntime::primitives::Blob;
 use aws_sdk_sagemakerruntime::types::ResponseStream;
@@ -16,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::support::cloud::{Cloud, answered};
 use crate::support::frames::{EVENT_STREAM, model_stream_error, part, read};
-use crate::support::{Read, ask, ask_within, config, event_of, invoker, with};
+use crate::support::{Read, ask, ask_within, event_of, invoker, with};
 
 #[derive(Clone, Copy)]
 enum End {
@@ -124,7 +125,12 @@ async fn received(stream: Vec<u8>) -> (Vec<Vec<u8>>, Result<(), SdkError<Respons
     let cloud = Cloud::granting(move |_| {
         answered(http::Response::builder().status(200).header("Content-Type", EVENT_STREAM), stream.clone())
     });
-    let client = aws_sdk_sagemakerruntime::Client::new(&config(&cloud));
+    let config = aws_sdk_sagemakerruntime::Config::builder()
+        .behavior_version_latest()
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::for_tests())
+        .http_client(cloud);
+    let client = aws_sdk_sagemakerruntime::Client::from_conf(config.build());
     let sent = client.invoke_endpoint_with_response_stream().endpoint_name("iris").body(Blob::new([])).send().await;
     let mut body = sent.expect("a stream").body;
     let mut parts = Vec::new();

@@ -2,19 +2,22 @@
 
 use std::io::Write;
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, SdkConfig};
 use aws_credential_types::Credentials;
+use bytes::Bytes;
+use invoker::aws::Aws;
 use invoker::body::Body;
 use invoker::deadline::Deadline;
-use invoker::endpoint::{NotInvoked, Runtimes, Upstream, Why};
+use invoker::endpoint::{Call, NotInvoked, Runtimes, Upstream, Why};
 use invoker::event::Event;
 use invoker::operation::Operation;
+use invoker::payload::Payload;
 use invoker::request::Invocation;
 use invoker::stream::Form;
+use invoker::transport::Pool;
 use sagemaker_external::arn::Region;
-use sagemaker_external::aws;
 use serde_json::{Value, json};
 
 use crate::support::backend::{Backend, RESET_BEFORE_BODY, respond};
@@ -187,12 +190,8 @@ async fn r04_without_a_connection_nothing_was_sent() {
 }
 
 fn runtimes(url: &str) -> Runtimes {
-    let config = SdkConfig::builder()
-        .behavior_version(BehaviorVersion::v2026_01_12())
-        .endpoint_url(url)
-        .http_client(aws::http_client())
-        .build();
-    Runtimes::new(&config, std::iter::once(&region()))
+    let variable = |name: &str| (name == "AWS_ENDPOINT_URL").then(|| url.to_owned());
+    Runtimes::new(&Aws::of(variable, Arc::new(Pool::default())), std::iter::once(&region()))
 }
 
 fn region() -> Region {
@@ -204,9 +203,10 @@ fn deadline() -> Deadline {
 }
 
 async fn invoke(runtimes: &Runtimes, operation: Operation) -> Result<Upstream, NotInvoked> {
-    let json = event_of(operation).to_string();
-    let invocation = Invocation::read(operation, &Event::read(json.as_bytes()).unwrap());
-    let invocation = invocation.unwrap_or_else(|wrong| panic!("{wrong:?}"));
+    let json = Bytes::from(event_of(operation).to_string());
+    let invocation = Invocation::read(operation, &Event::read(&json).unwrap(), &json);
+    let Invocation { operation, endpoint, headers, body, .. } = invocation.unwrap_or_else(|wrong| panic!("{wrong:?}"));
+    let call = Call { operation, endpoint: &endpoint, headers: &headers, payload: Payload::from(body.decode()) };
     let credentials = Credentials::new("ASIA", "secret", None, None, "test");
-    runtimes.invoke(&region(), invocation, credentials, deadline()).await
+    runtimes.invoke(&region(), call, &credentials, deadline()).await
 }

@@ -13,7 +13,7 @@ use std::path::Path;
 use crate::Result;
 use crate::contestants::{Contestant, Kind};
 use crate::environment::Setting;
-use crate::results::{Results, Transport};
+use crate::results::{Results, Transport, Warm};
 use crate::tls::Tls;
 
 const KB: usize = 1 << 10;
@@ -55,6 +55,31 @@ impl Stage {
         progress("soak");
         let soak = soak::measure(self)?;
         Ok(Results { quick: self.quick, warm, concurrent, cold, reuse, streams, soak })
+    }
+
+    /// One measurement at 1 KB, a line for each contestant: for trying things out.
+    ///
+    /// # Errors
+    /// As [`Stage::measure`], and when there is no measurement of this name.
+    pub fn measure_only(&self, name: &str) -> Result<Vec<String>> {
+        match name {
+            "warm" => {
+                let sizes = [(Transport::Plain, KB), (Transport::Plain, MB)];
+                let measured = sizes.into_iter().map(|(transport, bytes)| warm::measure(self, transport, bytes));
+                let measured = measured.collect::<Result<Vec<_>>>()?.into_iter().flatten();
+                Ok(measured
+                    .map(|warm| {
+                        let Warm { contestant, bytes, p50, processor, peak_kib, .. } = warm;
+                        format!("{contestant:?} {bytes} B: {p50:.1} us, processor {processor:.1} us, {peak_kib} KiB")
+                    })
+                    .collect())
+            }
+            "cold" => Ok(cold::measure(self)?
+                .into_iter()
+                .map(|cold| format!("{:?} {:?}: {:.0} us", cold.contestant, cold.transport, cold.p50))
+                .collect()),
+            _ => Err(format!("there is no measurement of the name {name}").into()),
+        }
     }
 
     fn bodies(&self) -> Vec<(Transport, usize)> {

@@ -1,6 +1,9 @@
-//! STS and SageMaker Runtime behind the SDK's own clients: what they answer is
-//! scripted per call, and what they were sent is kept.
+//! STS and SageMaker Runtime in place of connections to them: what they answer is
+//! scripted per call, and what they were sent is kept. An SDK's client may call them
+//! too.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -8,10 +11,11 @@ use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
-use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
-use http::HeaderMap;
+use bytes::Bytes;
+use http::{HeaderMap, Request, Uri};
+use invoker::transport::{Answered, Http, Lost};
 use serde_json::{Value, json};
 
 /// What a service does with one call.
@@ -118,33 +122,53 @@ impl Cloud {
     }
 }
 
-impl HttpConnector for Cloud {
-    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let request = request.try_into_http1x().unwrap();
+impl Http for Cloud {
+    fn send(&self, request: Request<Bytes>) -> Pin<Box<dyn Future<Output = Answered> + Send + '_>> {
+        let reply = self.reply(&request);
+        Box::pin(async move {
+            match reply {
+                Reply::Answer(response) => Ok(*response),
+                Reply::Late(delay, response) => {
+                    tokio::time::sleep(delay).await;
+                    Ok(*response)
+                }
+                Reply::Silence => std::future::pending().await,
+                Reply::Broken => Err(Lost::Broken),
+                Reply::Panic => panic!("a canary in a panic's message"),
+            }
+        })
+    }
+
+    fn prepare<'a>(&'a self, _: &'a Uri) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        Box::pin(std::future::ready(()))
+    }
+}
+
+impl Cloud {
+    fn reply(&self, request: &Request<Bytes>) -> Reply {
         let host = request.uri().host().unwrap().to_owned();
         let is_sts = host.starts_with("sts.");
         let call = Call {
             path: request.uri().path_and_query().unwrap().to_string(),
             headers: request.headers().clone(),
-            body: request.body().bytes().unwrap().to_vec(),
+            body: request.body().to_vec(),
             host,
         };
         let number = if is_sts { self.to_sts() } else { self.to_sagemaker() }.len();
         self.calls.lock().unwrap().push(call);
         let script = if is_sts { &self.sts } else { &self.sagemaker };
-        match script(number) {
-            Reply::Answer(response) => HttpConnectorFuture::ready(Ok(HttpResponse::try_from(*response).unwrap())),
-            Reply::Late(delay, response) => HttpConnectorFuture::new(async move {
-                tokio::time::sleep(delay).await;
-                Ok(HttpResponse::try_from(*response).unwrap())
-            }),
-            Reply::Silence => HttpConnectorFuture::new(std::future::pending()),
-            Reply::Broken => {
-                let error = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
-                HttpConnectorFuture::ready(Err(ConnectorError::io(error.into())))
-            }
-            Reply::Panic => panic!("a canary in a panic's message"),
-        }
+        script(number)
+    }
+}
+
+impl HttpConnector for Cloud {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let request = request.try_into_http1x().unwrap().map(|body| Bytes::copy_from_slice(body.bytes().unwrap()));
+        let cloud = self.clone();
+        HttpConnectorFuture::new(async move {
+            let answered = cloud.send(request).await;
+            Ok(HttpResponse::try_from(answered.expect("an SDK's client is given answers")).unwrap())
+        })
     }
 }
 

@@ -5,15 +5,14 @@ pub(crate) mod cloud;
 pub(crate) mod frames;
 pub(crate) mod sockets;
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_smithy_async::time::TimeSource;
+use aws_smithy_async::time::{SharedTimeSource, TimeSource};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::Body as _;
+use invoker::aws::Aws;
 use invoker::body::{Body, Cut};
 use invoker::handler::Invoker;
 use invoker::operation::Operation;
@@ -49,22 +48,24 @@ pub(crate) fn invoker_set(cloud: &Cloud, grants: Option<&str>, more: &[(&str, &s
     let region = ("AWS_REGION", "us-east-1");
     let set: Vec<_> = more.iter().copied().chain(grants.map(|text| ("GRANTS", text))).chain([region]).collect();
     let variable = |name: &str| set.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
-    Invoker::new(&config(cloud), Settings::of(variable))
+    Invoker::new(&aws(cloud), Settings::of(variable))
 }
 
-pub(crate) fn config(cloud: &Cloud) -> SdkConfig {
-    let own = Credentials::new("AKIDOWN", "own-secret", Some("own-token".to_owned()), None, "test");
-    SdkConfig::builder()
-        .behavior_version(BehaviorVersion::v2026_01_12())
-        .region(Region::new("us-east-1"))
-        .credentials_provider(SharedCredentialsProvider::new(own))
-        .http_client(cloud.clone())
-        .time_source(Clock { base: SystemTime::now(), start: Instant::now() })
-        .build()
+fn aws(cloud: &Cloud) -> Aws {
+    let set = [
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ACCESS_KEY_ID", "AKIDOWN"),
+        ("AWS_SECRET_ACCESS_KEY", "own-secret"),
+        ("AWS_SESSION_TOKEN", "own-token"),
+    ];
+    let variable = |name: &str| set.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+    let mut aws = Aws::of(variable, Arc::new(cloud.clone()));
+    aws.clock = SharedTimeSource::new(Clock { base: SystemTime::now(), start: Instant::now() });
+    aws
 }
 
 /// The wall clock as tokio's clock has it, which a test may pause or advance: what
-/// the SDK's rate limiter and the reuse of credentials go by.
+/// signatures and the reuse of credentials go by.
 #[derive(Debug)]
 struct Clock {
     base: SystemTime,

@@ -1,0 +1,126 @@
+//! The body of a request: as API Gateway wrote it into the event, and as it is sent.
+
+use base64_simd::STANDARD;
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+
+use crate::error::Invalid;
+
+/// A body in an event: checked, and not decoded before there is time for it.
+pub struct Encoded {
+    text: Bytes,
+    is_base64: bool,
+}
+
+/// Bytes to be sent, and what a signature says of them.
+pub struct Payload {
+    pub bytes: Bytes,
+    /// In hexadecimal.
+    pub sha256: String,
+}
+
+impl Encoded {
+    /// The text of an event's body, which is a part of `event` unless JSON had escapes
+    /// in it; then it is copied.
+    ///
+    /// # Errors
+    /// [`Invalid`] for a text that should be base64 and is not.
+    pub fn new(text: &str, is_base64: bool, event: &Bytes) -> Result<Self, Invalid> {
+        if is_base64 && STANDARD.check(text.as_bytes()).is_err() {
+            return Err(Invalid("the event's body must be base64".to_owned()));
+        }
+        let text = part(event, text).unwrap_or_else(|| Bytes::copy_from_slice(text.as_bytes()));
+        Ok(Self { text, is_base64 })
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    /// In the event's own memory if nothing else holds it any more.
+    pub fn decode(self) -> Bytes {
+        if !self.is_base64 {
+            return self.text;
+        }
+        match self.text.try_into_mut() {
+            Ok(mut text) => {
+                // Checked before: what is not base64 has become nothing to send.
+                let length = STANDARD.decode_inplace(&mut text).map_or(0, |bytes| bytes.len());
+                text.truncate(length);
+                text.freeze()
+            }
+            Err(shared) => STANDARD.decode_to_vec(&shared).unwrap_or_default().into(),
+        }
+    }
+}
+
+impl From<Bytes> for Payload {
+    fn from(bytes: Bytes) -> Self {
+        let sha256 = base16(&Sha256::digest(&bytes));
+        Self { bytes, sha256 }
+    }
+}
+
+fn base16(bytes: &[u8]) -> String {
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or_default();
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
+/// The same memory, if `text` lies in `whole`.
+fn part(whole: &Bytes, text: &str) -> Option<Bytes> {
+    let start = text.as_ptr().addr().checked_sub(whole.as_ptr().addr())?;
+    let end = start.checked_add(text.len())?;
+    (end <= whole.len()).then(|| whole.slice(start..end))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn encoded(event: &Bytes, text: &str, is_base64: bool) -> Encoded {
+        Encoded::new(text, is_base64, event).expect("an admissible body")
+    }
+
+    #[test]
+    fn r05_a_body_is_decoded_where_it_lies() {
+        let event = Bytes::from(b"{\"body\":\"AAH/\"}".to_vec());
+        let place = event.as_ptr().addr() + 9;
+        let body = encoded(&event, std::str::from_utf8(&event[9..13]).expect("text"), true);
+        drop(event);
+        let decoded = body.decode();
+        assert_eq!((decoded.as_ref(), decoded.as_ptr().addr()), (&[0, 1, 255][..], place));
+    }
+
+    #[test]
+    fn r05_an_event_that_others_hold_is_not_changed() {
+        let event = Bytes::from(b"{\"body\":\"AAH/\"}".to_vec());
+        let body = encoded(&event, std::str::from_utf8(&event[9..13]).expect("text"), true);
+        assert_eq!(body.decode().as_ref(), [0, 1, 255]);
+        assert_eq!(event.as_ref(), b"{\"body\":\"AAH/\"}");
+    }
+
+    #[test]
+    fn a_payload_has_the_hash_that_signatures_want() {
+        let Payload { bytes, sha256 } = Bytes::from_static(b"abc").into();
+        assert_eq!(bytes.as_ref(), b"abc");
+        // FIPS 180-2, appendix B.1.
+        assert_eq!(sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    }
+
+    proptest! {
+        /// Within the event or beside it, alone or shared.
+        #[test]
+        fn r05_every_body_arrives(bytes: Vec<u8>, inside: bool, shared: bool) {
+            let base64 = STANDARD.encode_to_string(&bytes);
+            let event = Bytes::from(if inside { base64.clone() } else { "{}".to_owned() });
+            let text = if inside { std::str::from_utf8(&event).expect("text") } else { &base64 };
+            let (body, plain) = (encoded(&event, text, true), encoded(&event, text, false));
+            prop_assert_eq!(body.is_empty(), bytes.is_empty());
+            prop_assert_eq!(plain.decode(), base64.as_bytes());
+            let _other = shared.then(|| event.clone());
+            drop(event);
+            prop_assert_eq!(body.decode(), bytes);
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! HTTP to AWS: the only file that connects.
+//!
+//! hyper over rustls with ring, HTTP/1.1, no proxies and no redirects (S19). The pool
+//! is small and our own, for two things that an ordinary client does not tell or do:
+//! whether a request was certainly never sent (R04), and connections that are made
+//! before the first request.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::mem;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use aws_smithy_types::body::SdkBody;
+use bytes::Bytes;
+use http::uri::{Authority, Scheme};
+use http::{Request, Response, Uri};
+use http_body_util::Full;
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::connect::HttpConnector;
+use lambda_runtime::Service as _;
+use rustls::{ClientConfig, RootCertStore};
+use tokio::time::{Instant, timeout};
+
+/// Idle connections are dropped before AWS's front ends drop them (about 20 s for the
+/// shortest-lived), so that a thawed function rarely meets a dead one.
+const IDLE: Duration = Duration::from_secs(15);
+/// For TCP and TLS together: the SDK's own limit.
+const CONNECT: Duration = Duration::from_millis(3100);
+
+/// Why there is no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lost {
+    /// No connection came about: nothing of the request was sent.
+    Unsent,
+    /// The request may have been sent.
+    Broken,
+}
+
+pub type Answered = Result<Response<SdkBody>, Lost>;
+
+/// How requests reach a service; tests put a stand-in here.
+pub trait Http: Send + Sync {
+    /// Sends the request, whose URI is absolute, once.
+    fn send(&self, request: Request<Bytes>) -> Pin<Box<dyn Future<Output = Answered> + Send + '_>>;
+
+    /// Makes a connection for a first request to `uri`, if it is worth it. Whether that
+    /// comes about makes no difference but time.
+    fn prepare<'a>(&'a self, uri: &'a Uri) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+}
+
+/// A pool of connections.
+#[derive(Default)]
+pub struct Pool {
+    idle: Arc<Idle>,
+    /// The roots of trust, read when the first connection needs them.
+    connector: std::sync::OnceLock<HttpsConnector<HttpConnector>>,
+}
+
+/// Connections that wait for a request, by where they lead.
+type Idle = Mutex<HashMap<(Scheme, Authority), Vec<Connection>>>;
+
+struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    since: Instant,
+}
+
+impl Http for Pool {
+    fn send(&self, request: Request<Bytes>) -> Pin<Box<dyn Future<Output = Answered> + Send + '_>> {
+        Box::pin(self.exchange(request))
+    }
+
+    /// Of plain HTTP a connection costs next to nothing.
+    fn prepare<'a>(&'a self, uri: &'a Uri) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        Box::pin(async move {
+            if uri.scheme() == Some(&Scheme::HTTPS)
+                && let Ok(sender) = self.connect(uri).await
+                && let Some(place) = place(uri)
+            {
+                park(&self.idle, place, sender);
+            }
+        })
+    }
+}
+
+impl Pool {
+    async fn exchange(&self, request: Request<Bytes>) -> Answered {
+        let uri = request.uri().clone();
+        let place = place(&uri).ok_or(Lost::Unsent)?;
+        let mut request = request.map(Full::new);
+        // HTTP/1.1 wants the path alone; the host stands in a header.
+        *request.uri_mut() = uri.path_and_query().map(|path| path.clone().into()).unwrap_or_default();
+        loop {
+            let (mut sender, is_kept) = match self.kept(&place).await {
+                Some(sender) => (sender, true),
+                None => (self.connect(&uri).await?, false),
+            };
+            match sender.try_send_request(request).await {
+                Ok(response) => {
+                    self.keep(place, sender);
+                    return Ok(response.map(SdkBody::from_body_1_x));
+                }
+                Err(mut error) => match error.take_message() {
+                    // The connection ended before anything was written to it.
+                    Some(unsent) if is_kept => request = unsent,
+                    Some(_) => return Err(Lost::Unsent),
+                    None => return Err(Lost::Broken),
+                },
+            }
+        }
+    }
+
+    /// A connection that is still good. One look at the sockets tells which were closed
+    /// meanwhile, as while Lambda froze the process.
+    async fn kept(&self, place: &(Scheme, Authority)) -> Option<SendRequest<Full<Bytes>>> {
+        let mut kept = locked(&self.idle).get_mut(place).map(mem::take).filter(|kept| !kept.is_empty())?;
+        tokio::task::yield_now().await;
+        kept.retain(|connection| connection.since.elapsed() < IDLE && connection.sender.is_ready());
+        let last = kept.pop()?;
+        locked(&self.idle).entry(place.clone()).or_default().extend(kept);
+        Some(last.sender)
+    }
+
+    /// Puts the connection back once the answer has been read to its end.
+    fn keep(&self, place: (Scheme, Authority), mut sender: SendRequest<Full<Bytes>>) {
+        if sender.is_ready() {
+            return park(&self.idle, place, sender);
+        }
+        let idle = Arc::clone(&self.idle);
+        tokio::spawn(async move {
+            if sender.ready().await.is_ok() {
+                park(&idle, place, sender);
+            }
+        });
+    }
+
+    async fn connect(&self, uri: &Uri) -> Result<SendRequest<Full<Bytes>>, Lost> {
+        let mut connector = self.connector.get_or_init(connector).clone();
+        let stream = timeout(CONNECT, connector.call(uri.clone())).await;
+        let stream = stream.map_err(|_| Lost::Unsent)?.map_err(|_| Lost::Unsent)?;
+        let (sender, connection) = handshake(stream).await.map_err(|_| Lost::Unsent)?;
+        tokio::spawn(connection);
+        Ok(sender)
+    }
+}
+
+fn place(uri: &Uri) -> Option<(Scheme, Authority)> {
+    Some((uri.scheme()?.clone(), uri.authority()?.clone()))
+}
+
+fn park(idle: &Idle, place: (Scheme, Authority), sender: SendRequest<Full<Bytes>>) {
+    locked(idle).entry(place).or_default().push(Connection { sender, since: Instant::now() });
+}
+
+fn connector() -> HttpsConnector<HttpConnector> {
+    let mut http = HttpConnector::new();
+    http.set_nodelay(true);
+    // The TLS layer takes `https`.
+    http.enforce_http(false);
+    HttpsConnector::from((http, tls()))
+}
+
+/// rustls with ring: its first handshake costs a tenth of aws-lc's, whose jitter
+/// entropy takes 38 ms of processor time.
+fn tls() -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let versions = &[&rustls::version::TLS13, &rustls::version::TLS12];
+    match ClientConfig::builder_with_provider(provider).with_protocol_versions(versions) {
+        Ok(builder) => builder.with_root_certificates(roots).with_no_client_auth(),
+        Err(_) => unreachable!("ring has suites of both versions"),
+    }
+}
+
+/// Nothing of ours panics while it holds one of these.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
