@@ -36,7 +36,8 @@ const INVOCATION: HeaderName = HeaderName::from_static("lambda-runtime-invocatio
 /// What parts the metadata from the body.
 const SEPARATOR: [u8; 8] = [0; 8];
 
-/// Serves requests until Lambda stops the process.
+/// Serves requests until Lambda stops the process: one after the other, or on Lambda
+/// Managed Instances as many at once as `AWS_LAMBDA_MAX_CONCURRENCY` says.
 ///
 /// # Errors
 /// When the Runtime API cannot be asked for the next event.
@@ -49,7 +50,7 @@ pub async fn run(invoker: Invoker) -> Result<(), Error> {
     let serve = Serve { invoker: Arc::new(invoker), api: Arc::new(api) };
     // The innermost service is lambda_runtime's handler, which `serve` stands in for.
     let unused = service_fn(|_: LambdaEvent<IgnoredAny>| ready(Ok::<(), Diagnostic>(())));
-    Runtime::new(unused).layer(layer_fn(move |_| serve.clone())).run().await
+    Runtime::new(unused).layer(layer_fn(move |_| serve.clone())).run_concurrent().await
 }
 
 #[derive(Clone)]

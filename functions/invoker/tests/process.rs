@@ -3,11 +3,12 @@
 
 use std::io::Write;
 use std::net::Shutdown;
+use std::sync::Barrier;
 
 use serde_json::{Value, json};
 
 use crate::support::backend::respond;
-use crate::support::sockets::Program;
+use crate::support::sockets::{Piece, Program};
 use crate::support::{EXTERNAL_ID, PARENT, REQUEST_ID, event, event_with};
 
 #[test]
@@ -31,6 +32,33 @@ fn s19_the_whole_way_on_one_connection_and_past_any_proxy() {
     assert_eq!(sagemaker[0].headers["x-amz-security-token"], "token-canary");
     assert!(String::from_utf8_lossy(&sts[0].body).contains("Action=AssumeRole"));
     assert_eq!(program.connections(), 1, "one pool for both services");
+}
+
+/// Lambda Managed Instances send several requests at once to one environment: here each
+/// model call waits for the two others.
+#[test]
+fn requests_at_once_are_served_at_once() {
+    let together = Barrier::new(3);
+    let program = Program::start_set(&[("AWS_LAMBDA_MAX_CONCURRENCY", "3")], move |_, stream| {
+        together.wait();
+        respond(stream, 200, "text/csv", b"setosa")
+    });
+    for _ in 0..2 {
+        (0..3).for_each(|_| program.send(&event()));
+        let mut ended = 0;
+        while ended < 3 {
+            match program.piece() {
+                Piece::End(trailers) => {
+                    assert!(trailers.is_empty());
+                    ended += 1;
+                }
+                Piece::Broken => panic!("an answer broke off"),
+                Piece::Head(_) | Piece::Chunk(_) => {}
+            }
+        }
+    }
+    let (sts, sagemaker) = program.seen();
+    assert_eq!((sts.len(), sagemaker.len()), (6, 6));
 }
 
 #[test]
