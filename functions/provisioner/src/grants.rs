@@ -12,6 +12,9 @@ use crate::half::Data;
 use crate::properties::Properties;
 use crate::request::Home;
 
+/// The properties, besides CloudFormation's own.
+pub const KNOWN: [&str; 1] = ["Grants"];
+
 /// The id of every such resource: nothing is ever found or removed by it.
 pub const ID: &str = "SageMakerExternal::Grants";
 
@@ -28,7 +31,7 @@ pub fn check(properties: &Map<String, Value>, home: &Home) -> Result<(String, Da
 }
 
 fn roles(properties: &Map<String, Value>, home: &Home) -> Result<BTreeSet<String>, String> {
-    let text: String = Properties::read(properties, &["Grants"])?
+    let text: String = Properties::read(properties, &KNOWN)?
         .parsed("Grants")?
         .ok_or("Grants: it is required, a JSON list such as [{\"RoleArn\":\"arn:...\",\"EndpointNames\":[\"...\"]}]")?;
     let grants = Grants::parse(Some(&text), home.region.as_str()).map_err(|broken| broken.to_string())?;

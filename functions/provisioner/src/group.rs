@@ -15,7 +15,8 @@ use crate::properties::Properties;
 use crate::request::Home;
 use crate::role::Defaults;
 
-const KNOWN: [&str; 9] =
+/// The properties, besides CloudFormation's own.
+pub const KNOWN: [&str; 9] =
     ["RoleArns", "ApiArns", "GroupName", "PolicyName", "Path", "UserNames", "OnExisting", "OnDelete", "DryRun"];
 const GROUP_NAME: &str = "SagemakerTester";
 const POLICY_NAME: &str = "AssumeSageMakerExternal";

@@ -17,7 +17,8 @@ use crate::owner::{TAG_COUNT, TAG_PREFIX};
 use crate::properties::Properties;
 use crate::request::Home;
 
-const KNOWN: [&str; 18] = [
+/// The properties, besides CloudFormation's own.
+pub const KNOWN: [&str; 18] = [
     "EndpointNames",
     "InferenceComponentNames",
     "AllowAnyEndpoint",

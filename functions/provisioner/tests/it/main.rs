@@ -28,6 +28,7 @@ mod large;
 mod limits;
 mod random;
 mod reads;
+mod reference;
 mod replace;
 mod settle;
 mod stage;
