@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help demo up down build test bench lint fmt clean
+.PHONY: help demo up down build test bench docs lint fmt clean
 
 help: ## Show the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ test: $(READY) ## Run every check: lints, Rust tests, end-to-end tests, template
 bench: $(READY) target/bench-venv/.ready ## Measure the invoker beside a floor, a no-op and Python (some minutes)
 	@$(PYTHON) -m tests.bench
 
+docs: $(READY) ## Write docs/api.md from openapi.yaml
+	@$(PYTHON) -m tests.docs.api
+
 lint: $(READY) ## Run the lints alone
 	@$(PYTHON) -m tests.run --only lint
 
@@ -54,6 +57,12 @@ $(READY): requirements.txt
 
 # What the bench compares with: the recipe's Python on AWS's runtime client.
 target/bench-venv/.ready: tests/bench/python/requirements.txt
+	python3 -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
+	@touch $@
+
+# What the CDK example needs, with a Node.js of its own.
+target/cdk-venv/.ready: examples/cdk/requirements.txt
 	python3 -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
 	@touch $@
