@@ -69,7 +69,7 @@ def deploy(cloud: Cloud, account: str, side: str, overrides: Overrides, name: st
         raise DeployFailed(f"{BUILT} does not exist, run `make build` first")
     config, name = _fill_in(side, overrides, name)
     try:
-        _run([TOOLS / "sam", "deploy", "--config-env", side, "--config-file", config], _environment(cloud, account))
+        _run([TOOLS / "sam", "deploy", "--config-env", side, "--config-file", config], environment(cloud, account))
     except DeployFailed as failed:
         raise DeployFailed(f"{failed}\n{explain(cloud, account, name)}") from None
     return Stack(cloud, account, name, outputs(cloud, account, name))
@@ -142,6 +142,24 @@ def explain(cloud: Cloud, account: str, name: str) -> str:
     return "\n".join(lines)
 
 
+def environment(cloud: Cloud, account: str) -> dict[str, str]:
+    """An administrator's shell: their account, the local cloud, and nothing of this machine's AWS set-up."""
+    kept = {name: os.environ[name] for name in ("HOME", "LANG") if name in os.environ}
+    return {
+        **kept,
+        "PATH": f"{TOOLS}{os.pathsep}{os.environ['PATH']}",
+        "AWS_ACCESS_KEY_ID": account,
+        "AWS_SECRET_ACCESS_KEY": "any",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_DEFAULT_REGION": cloud.region,
+        "AWS_ENDPOINT_URL": cloud.url,
+        "SAM_CLI_TELEMETRY": "0",
+        # How often sam looks at the stack; it sleeps this long at least once.
+        "SAM_CLI_POLL_DELAY": "0.2",
+    }
+
+
 def _describe(cloud: Cloud, account: str, name: str) -> dict[str, Any]:
     return cloud.admin(account).client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
 
@@ -172,24 +190,6 @@ def _fill_in(side: str, overrides: Overrides, name: str | None) -> tuple[Path, s
     file = FILLED / f"{stack_name}.toml"
     file.write_text(tomlkit.dumps(config))
     return file, stack_name
-
-
-def _environment(cloud: Cloud, account: str) -> dict[str, str]:
-    """An administrator's shell: their account, the local cloud, and nothing of this machine's AWS set-up."""
-    kept = {name: os.environ[name] for name in ("HOME", "LANG") if name in os.environ}
-    return {
-        **kept,
-        "PATH": f"{TOOLS}{os.pathsep}{os.environ['PATH']}",
-        "AWS_ACCESS_KEY_ID": account,
-        "AWS_SECRET_ACCESS_KEY": "any",
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "AWS_DEFAULT_REGION": cloud.region,
-        "AWS_ENDPOINT_URL": cloud.url,
-        "SAM_CLI_TELEMETRY": "0",
-        # How often sam looks at the stack; it sleeps this long at least once.
-        "SAM_CLI_POLL_DELAY": "0.2",
-    }
 
 
 def _run(command: Sequence[str | Path], environment: dict[str, str], deadline: float | None = DEADLINE_SECONDS) -> None:

@@ -7,6 +7,8 @@ import socket
 import tempfile
 from pathlib import Path
 
+from tests.cloud.endpoints import CHILD
+
 # What the host's environment may pass on. ministack reads dozens of settings and the AWS SDK reads more; none of a
 # developer's own must change what a test sees.
 _KEPT = ("PATH", "HOME", "VIRTUAL_ENV", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
@@ -38,6 +40,8 @@ def _environment(port: int, directory: Path) -> None:
             "BIND_HOST": "127.0.0.1",
             "GATEWAY_PORT": str(port),
             "MINISTACK_HOST": "127.0.0.1",
+            # Whose user pools are found by who signs in to one, which takes no credentials.
+            "MINISTACK_ACCOUNT_ID": CHILD,
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
             # Listeners of services that nothing here uses.
             "IOT_MTLS_ENABLED": "0",
