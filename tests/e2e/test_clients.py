@@ -38,7 +38,7 @@ def environment(world: World) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def aws(world: World, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """The CLI in a home of its own, taught as the README says."""
+    """The CLI in a home of its own, taught as docs/calling.md says."""
     home = tmp_path_factory.mktemp("home")
 
     def run(command: str) -> subprocess.CompletedProcess[str]:
@@ -48,23 +48,43 @@ def aws(world: World, tmp_path_factory: pytest.TempPathFactory) -> Run:
         )
 
     (home / "rows.csv").write_bytes(iris.CSV)
-    taught = run(readme_block("aws configure add-model").partition("\n\n")[0])
+    taught = run(block("aws configure add-model").partition("\n\n")[0])
     assert taught.returncode == 0, taught.stderr
     return run
 
 
-def readme_block(holding: str) -> str:
-    """The README's code block with this text."""
-    blocks = (deploy.ROOT / "README.md").read_text().split("```")[1::2]
-    (block,) = [block for block in blocks if holding in block]
-    return block.partition("\n")[2]
+def block(holding: str, page: str = "calling.md") -> str:
+    """The code block of a page of the documentation with this text."""
+    blocks = (deploy.ROOT / "docs" / page).read_text().split("```")[1::2]
+    (found,) = [block for block in blocks if holding in block]
+    return found.partition("\n")[2]
 
 
-def test_the_readmes_line_for_the_cli_works(aws: Run):
-    done = aws(readme_block("aws configure add-model").partition("\n\n")[2])
+def test_the_documented_line_for_the_cli_works(aws: Run):
+    done = aws(block("aws configure add-model").partition("\n\n")[2])
     assert done.returncode == 0, done.stderr
     # The answer's body goes to the file that the line names, standard output; the CLI adds the other members.
     assert done.stdout.splitlines()[: len(iris.LABELS)] == iris.LABELS
+
+
+def test_the_documented_calls_by_curl_work(aws: Run):
+    done = aws(block("/endpoints/iris/invocations"))
+    assert (done.returncode, done.stdout.strip()) == (0, iris.ROWS[0][1]), done.stderr
+    # Another endpoint of that name is not granted here; this one gives back what it is sent.
+    done = aws(block("/invocations-response-stream").replace("/words/", "/echo/"))
+    assert (done.returncode, done.stdout.strip()) == (0, "tell me"), done.stderr
+
+
+def test_the_documented_question_to_the_doctor_is_answered(aws: Run):
+    done = aws(block("/endpoints/iris", "child.md"))
+    assert done.returncode == 0, done.stderr
+    assert (report := json.loads(done.stdout))["ExternalIdEnforced"] is True
+    assert report["Findings"] == []
+
+
+def test_the_documented_call_by_boto3_works(aws: Run):
+    done = aws(f"{sys.executable} - <<'PYTHON'\n{block('import boto3')}PYTHON")
+    assert (done.returncode, done.stdout.strip()) == (0, iris.ROWS[0][1]), done.stderr
 
 
 def test_the_cli_invokes_an_endpoint(aws: Run):
