@@ -8,6 +8,7 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use aws_smithy_xml::decode::{Document, try_data};
 use bytes::Bytes;
+use http::Uri;
 use http::header::{CONTENT_TYPE, HeaderName};
 use http_body_util::{BodyExt, Limited};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -90,11 +91,9 @@ impl Sts {
         Self { pace: None, ..Self::new(aws) }
     }
 
-    /// Makes a connection before the first request needs it.
-    pub async fn prepare(&self) {
-        if let Some(service) = &self.service {
-            self.aws.http.prepare(service.uri()).await;
-        }
+    /// Where its connections lead.
+    pub fn uri(&self) -> Option<&Uri> {
+        self.service.as_ref().map(Service::uri)
     }
 
     /// Credentials for one session under the role.

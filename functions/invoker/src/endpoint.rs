@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use aws_credential_types::Credentials;
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
-use http::StatusCode;
+use http::{StatusCode, Uri};
 use http_body_util::{BodyExt, Limited};
 use sagemaker_external::arn::Region;
 use sagemaker_external::failure::Kind;
@@ -84,11 +84,9 @@ impl Runtimes {
         Self { aws: aws.clone(), services }
     }
 
-    /// Makes a connection to each before the first request needs it.
-    pub async fn prepare(&self) {
-        for service in self.services.values() {
-            self.aws.http.prepare(service.uri()).await;
-        }
+    /// Where their connections lead.
+    pub fn uris(&self) -> impl Iterator<Item = &Uri> {
+        self.services.values().map(Service::uri)
     }
 
     /// Calls the endpoint once: the model must never run twice for one request (R04).

@@ -4,13 +4,17 @@
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use aws_credential_types::Credentials;
 use bytes::Bytes;
+use http::uri::Authority;
 use lambda_runtime::Context;
 use sagemaker_external::name::{EndpointName, SessionName};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::assume::{Ask, SHORTEST, Sts};
 use crate::attribution::Attribution;
@@ -30,13 +34,19 @@ use crate::response::{self, Answer};
 use crate::reuse::{Key, Reuse, Session};
 use crate::session;
 use crate::settings::{Settings, Wrong};
+use crate::transport::Http;
 
+/// Connections that are made before the first request, and the longest that it waits for
+/// them. Lambda gives a start ten seconds.
+const PREPARED: usize = 8;
+const PREPARING: Duration = Duration::from_secs(1);
 const NO_EVENT: &str = "the event must be one of an API Gateway REST API's proxy integration";
 
 /// What lasts from request to request: the settings, the services, all on one
 /// connection pool, and the credentials that are reused.
 pub struct Invoker {
     settings: Result<Settings, Wrong>,
+    http: Arc<dyn Http>,
     sts: Sts,
     sts_of_doctor: Sts,
     runtimes: Runtimes,
@@ -56,6 +66,7 @@ impl Invoker {
         let clock = aws.clock.clone();
         let reuse = settings.as_ref().ok().and_then(|settings| settings.reuse);
         Self {
+            http: Arc::clone(&aws.http),
             sts: Sts::new(aws),
             sts_of_doctor: Sts::of_doctor(aws),
             runtimes: Runtimes::new(aws, regions),
@@ -64,10 +75,20 @@ impl Invoker {
         }
     }
 
-    /// Makes connections while Lambda starts the function, with all of a processor, so
-    /// that the first caller need not wait for handshakes.
+    /// Makes a connection to each service while Lambda starts the function, with all of a
+    /// processor, so that the first caller need not wait for handshakes. Whether they
+    /// come about makes no difference but that time.
     pub async fn prepare(&self) {
-        tokio::join!(self.sts.prepare(), self.runtimes.prepare());
+        let mut uris: Vec<_> = self.sts.uri().into_iter().chain(self.runtimes.uris()).collect();
+        uris.sort_unstable_by_key(|uri| uri.authority().map(Authority::as_str));
+        uris.dedup_by_key(|uri| uri.authority());
+        let mut connecting = JoinSet::new();
+        for uri in uris.into_iter().take(PREPARED) {
+            let (http, uri) = (Arc::clone(&self.http), uri.clone());
+            connecting.spawn(async move { http.prepare(&uri).await });
+        }
+        // What has not come about by then is given up.
+        let _ = timeout(PREPARING, async { while connecting.join_next().await.is_some() {} }).await;
     }
 
     /// Always an answer, whatever the event holds and even if our own code panics.

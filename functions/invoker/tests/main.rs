@@ -13,6 +13,7 @@ mod logs;
 mod members;
 mod once;
 mod pacing;
+mod prepared;
 mod process;
 mod refusals;
 mod retries;

@@ -92,7 +92,7 @@ fn serve_backend(model: Arc<Model>, seen: Arc<Mutex<Vec<Seen>>>, connections: Co
     })
 }
 
-const CREDENTIALS: &[u8] =
+pub(crate) const CREDENTIALS: &[u8] =
     b"<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult>\
     <Credentials><AccessKeyId>ASIAIOSFODNN7EXAMPLE</AccessKeyId><SecretAccessKey>secret-canary</SecretAccessKey>\
     <SessionToken>token-canary</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration></Credentials>\

@@ -4,6 +4,7 @@ pub(crate) mod backend;
 pub(crate) mod cloud;
 pub(crate) mod frames;
 pub(crate) mod sockets;
+pub(crate) mod tls;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

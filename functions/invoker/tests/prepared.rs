@@ -1,0 +1,74 @@
+//! Connections that the program makes before its first request.
+
+use std::net::{Shutdown, TcpListener};
+
+use crate::support::event;
+use crate::support::sockets::{Program, listen};
+use crate::support::tls::TlsService;
+
+struct Stage {
+    program: Program,
+    sts: TlsService,
+    runtime: TlsService,
+}
+
+impl Stage {
+    /// The program's connections have come about; nobody has asked for anything yet.
+    fn set() -> Self {
+        let (sts, runtime) = (TlsService::start(), TlsService::start());
+        let roots = sts.roots.with_extension("both.pem");
+        let both = [&sts.roots, &runtime.roots].map(|roots| std::fs::read_to_string(roots).unwrap());
+        std::fs::write(&roots, both.concat()).unwrap();
+        let program = Program::start_set(
+            &[
+                ("AWS_ENDPOINT_URL_STS", &format!("https://{}", sts.address)),
+                ("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", &format!("https://{}", runtime.address)),
+                ("SSL_CERT_FILE", roots.to_str().unwrap()),
+            ],
+            |_, _| unreachable!("the other endpoints are used"),
+        );
+        sts.handshake();
+        runtime.handshake();
+        Self { program, sts, runtime }
+    }
+
+    fn connections(&self) -> (usize, usize) {
+        (self.sts.connections(), self.runtime.connections())
+    }
+}
+
+#[test]
+fn the_first_request_finds_its_connections_made() {
+    let stage = Stage::set();
+    assert_eq!((stage.sts.requests(), stage.runtime.requests()), (0, 0), "nothing is sent before there is a request");
+    for asked in 1..=3 {
+        assert_eq!(stage.program.ask(&event()).body, b"setosa");
+        assert_eq!((stage.sts.requests(), stage.runtime.requests()), (asked, asked));
+        assert_eq!(stage.connections(), (1, 1));
+    }
+}
+
+/// Lambda may start a function long before its first request.
+#[test]
+fn r04_a_prepared_connection_that_died_meanwhile_is_no_failure() {
+    let stage = Stage::set();
+    stage.program.freeze();
+    stage.sts.disconnect();
+    stage.runtime.disconnect();
+    stage.program.send(&event());
+    stage.program.thaw();
+    assert_eq!(stage.program.posted().body, b"setosa");
+    assert_eq!((stage.sts.requests(), stage.runtime.requests(), stage.connections()), (1, 1, (2, 2)));
+}
+
+/// Neither a closed port nor a peer that breaks off the handshake keeps requests waiting.
+#[test]
+fn what_cannot_be_prepared_is_left_to_the_request() {
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let no_tls = listen(|stream| drop(stream.shutdown(Shutdown::Both)));
+    let urls = [format!("https://{nobody}"), format!("https://{no_tls}")];
+    let set = [("AWS_ENDPOINT_URL_STS", urls[0].as_str()), ("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", &urls[1])];
+    let program = Program::start_set(&set, |_, _| unreachable!("the other endpoints are used"));
+    let posted = program.ask(&event());
+    assert_eq!(posted.prelude["statusCode"], 503);
+}
