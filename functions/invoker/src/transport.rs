@@ -7,7 +7,6 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::mem;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -59,8 +58,10 @@ pub struct Pool {
     connector: std::sync::OnceLock<HttpsConnector<HttpConnector>>,
 }
 
-/// Connections that wait for a request, by where they lead.
-type Idle = Mutex<HashMap<(Scheme, Authority), Vec<Connection>>>;
+/// Connections that wait for a request, by where they lead; the last used comes last.
+type Idle = Mutex<HashMap<Place, Vec<Connection>>>;
+
+type Place = (Scheme, Authority);
 
 struct Connection {
     sender: SendRequest<Full<Bytes>>,
@@ -114,17 +115,18 @@ impl Pool {
 
     /// A connection that is still good. One look at the sockets tells which were closed
     /// meanwhile, as while Lambda froze the process.
-    async fn kept(&self, place: &(Scheme, Authority)) -> Option<SendRequest<Full<Bytes>>> {
-        let mut kept = locked(&self.idle).get_mut(place).map(mem::take).filter(|kept| !kept.is_empty())?;
-        tokio::task::yield_now().await;
-        kept.retain(|connection| connection.since.elapsed() < IDLE && connection.sender.is_ready());
-        let last = kept.pop()?;
-        locked(&self.idle).entry(place.clone()).or_default().extend(kept);
-        Some(last.sender)
+    async fn kept(&self, place: &Place) -> Option<SendRequest<Full<Bytes>>> {
+        loop {
+            let last = locked(&self.idle).get_mut(place)?.pop()?;
+            tokio::task::yield_now().await;
+            if last.since.elapsed() < IDLE && last.sender.is_ready() {
+                return Some(last.sender);
+            }
+        }
     }
 
     /// Puts the connection back once the answer has been read to its end.
-    fn keep(&self, place: (Scheme, Authority), mut sender: SendRequest<Full<Bytes>>) {
+    fn keep(&self, place: Place, mut sender: SendRequest<Full<Bytes>>) {
         if sender.is_ready() {
             return park(&self.idle, place, sender);
         }
@@ -146,12 +148,15 @@ impl Pool {
     }
 }
 
-fn place(uri: &Uri) -> Option<(Scheme, Authority)> {
+fn place(uri: &Uri) -> Option<Place> {
     Some((uri.scheme()?.clone(), uri.authority()?.clone()))
 }
 
-fn park(idle: &Idle, place: (Scheme, Authority), sender: SendRequest<Full<Bytes>>) {
-    locked(idle).entry(place).or_default().push(Connection { sender, since: Instant::now() });
+fn park(idle: &Idle, place: Place, sender: SendRequest<Full<Bytes>>) {
+    let mut idle = locked(idle);
+    let kept = idle.entry(place).or_default();
+    kept.retain(|connection| !connection.sender.is_closed());
+    kept.push(Connection { sender, since: Instant::now() });
 }
 
 fn connector() -> HttpsConnector<HttpConnector> {
