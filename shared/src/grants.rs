@@ -101,6 +101,14 @@ impl Grants {
 }
 
 impl Grant {
+    /// What the grant calls an endpoint that it serves: its name, or the first pattern
+    /// for it. Of these there are as many as `GRANTS` lists.
+    pub fn name_of<'a>(&'a self, endpoint: &EndpointName) -> &'a str {
+        let named = self.endpoints.iter().find(|name| *name == endpoint).map(EndpointName::as_str);
+        let pattern = || self.patterns.iter().find(|pattern| pattern.matches(endpoint)).map(EndpointPattern::as_str);
+        named.or_else(pattern).unwrap_or_default()
+    }
+
     fn patterns(&self) -> impl Iterator<Item = (&str, &Region)> {
         self.patterns.iter().map(|pattern| (pattern.as_str(), &self.region))
     }

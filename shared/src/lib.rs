@@ -1,5 +1,5 @@
 //! The vocabulary that both functions share: names, ARNs, policy documents, grants,
-//! what a failure means, the one HTTP client, and the logs.
+//! what a failure means, the one HTTP client, and the logs with their metrics.
 //!
 //! Everything here parses at the edge: a value of one of these types cannot be
 //! wrong, so nothing behind it checks again. No SDK service crate stands here.
@@ -7,8 +7,10 @@
 pub mod api_arn;
 pub mod arn;
 pub mod aws;
+pub mod codes;
 pub mod failure;
 pub mod grants;
+pub mod line;
 pub mod name;
 pub mod pattern;
 pub mod policy;

@@ -5,7 +5,9 @@
 //! are written, at any level. The SDK's debug lines hold whole requests, and a
 //! runtime's error line may hold an event.
 
+use std::io::Write;
 use std::panic::PanicHookInfo;
+use std::sync::OnceLock;
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
@@ -26,13 +28,70 @@ pub fn init() {
 /// As [`init`], at a given level and to another place.
 pub fn init_with<W>(level: Option<&str>, writer: W)
 where
-    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+    W: for<'a> MakeWriter<'a> + Clone + Send + Sync + 'static,
 {
+    let place = writer.clone();
+    // A line that cannot be written is lost, as tracing's are.
+    let write = move |line: &[u8]| place.make_writer().write_all(line).unwrap_or_default();
+    let _ = OUTPUT.set(Output { quietest: quietest_of(level), write: Box::new(write) });
     let lines =
         tracing_subscriber::fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(false);
     // A second call (two tests in one process) keeps the first subscriber.
     let _ = tracing_subscriber::registry().with(lines.with_writer(writer)).with(filter(level)).try_init();
     std::panic::set_hook(Box::new(on_panic));
+}
+
+/// How much a line of [`crate::line`] matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    Info,
+    Error,
+}
+
+impl Level {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Info => "INFO",
+            Self::Error => "ERROR",
+        }
+    }
+}
+
+/// Where lines go that are not tracing's: to the same place.
+struct Output {
+    quietest: &'static str,
+    write: Box<WriteLine>,
+}
+
+type WriteLine = dyn Fn(&[u8]) + Send + Sync;
+
+static OUTPUT: OnceLock<Output> = OnceLock::new();
+
+/// Writes one line, whatever the level; nothing before [`init`].
+pub(crate) fn write(line: &[u8]) {
+    if let Some(output) = OUTPUT.get() {
+        (output.write)(line);
+    }
+}
+
+/// Whether lines of this level are written.
+pub(crate) fn is_shown(level: Level) -> bool {
+    let quiet: &[&str] = match level {
+        Level::Info => &["WARN", "ERROR", "FATAL"],
+        Level::Error => &["FATAL"],
+    };
+    !quiet.contains(&quietest())
+}
+
+/// The level of the function, in Lambda's word.
+pub(crate) fn quietest() -> &'static str {
+    OUTPUT.get().map_or("INFO", |output| output.quietest)
+}
+
+fn quietest_of(level: Option<&str>) -> &'static str {
+    let level = level.map(str::to_ascii_uppercase);
+    let known = ["TRACE", "DEBUG", "WARN", "ERROR", "FATAL"];
+    known.into_iter().find(|known| level.as_deref() == Some(known)).unwrap_or("INFO")
 }
 
 /// A panic's place, never its message: that may hold whatever was at hand (C31).
@@ -42,11 +101,11 @@ fn on_panic(info: &PanicHookInfo<'_>) {
 }
 
 fn filter(level: Option<&str>) -> Targets {
-    let level = match level.map(str::to_ascii_uppercase).as_deref() {
-        Some("TRACE") => LevelFilter::TRACE,
-        Some("DEBUG") => LevelFilter::DEBUG,
-        Some("WARN") => LevelFilter::WARN,
-        Some("ERROR" | "FATAL") => LevelFilter::ERROR,
+    let level = match quietest_of(level) {
+        "TRACE" => LevelFilter::TRACE,
+        "DEBUG" => LevelFilter::DEBUG,
+        "WARN" => LevelFilter::WARN,
+        "ERROR" | "FATAL" => LevelFilter::ERROR,
         _ => LevelFilter::INFO,
     };
     Targets::new().with_targets(TARGETS.map(|target| (target, level)))
