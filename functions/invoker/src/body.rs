@@ -32,7 +32,8 @@ pub struct Passing {
     until: Pin<Box<Sleep>>,
     /// The end of a silence: there while the next piece is waited for.
     patience: Option<Pin<Box<Sleep>>>,
-    request_id: String,
+    /// Why it ended before its end, if the answer had a place to say so.
+    cut: Option<Cut>,
 }
 
 /// Why a body ended before its end.
@@ -62,11 +63,18 @@ impl fmt::Display for Cut {
 impl std::error::Error for Cut {}
 
 impl Body {
-    pub fn passing(upstream: SdkBody, form: Form, deadline: Deadline, request_id: &str) -> Self {
+    pub fn passing(upstream: SdkBody, form: Form, deadline: Deadline) -> Self {
         let until = Box::pin(sleep_until(deadline.at()));
-        let request_id = request_id.to_owned();
         let relay = Relay::new(form);
-        Self::Passing(Passing { upstream, relay, has_ended: false, until, patience: None, request_id })
+        Self::Passing(Passing { upstream, relay, has_ended: false, until, patience: None, cut: None })
+    }
+
+    /// Why the body ended before its end, where its bytes said so and no error did.
+    pub(crate) fn cut(&self) -> Option<Cut> {
+        match self {
+            Self::Passing(passing) => passing.cut,
+            Self::Bytes(_) | Self::Ended => None,
+        }
     }
 }
 
@@ -123,10 +131,7 @@ impl Passing {
     /// well: what is left to say of it.
     fn end(&mut self, cut: Option<Cut>) -> Poll<Option<Result<Bytes, Cut>>> {
         self.has_ended = true;
-        let cut = cut.or_else(|| self.relay.is_inside().then_some(Cut::Upstream));
-        if let Some(cut) = cut {
-            tracing::error!(target: "invoker", request_id = self.request_id, cause = %cut, "answer cut");
-        }
-        Poll::Ready(cut.map(|cut| self.relay.tell(cut)))
+        self.cut = cut.or_else(|| self.relay.is_inside().then_some(Cut::Upstream));
+        Poll::Ready(self.cut.map(|cut| self.relay.tell(cut)))
     }
 }

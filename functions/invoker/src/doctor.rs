@@ -165,7 +165,9 @@ pub fn diagnose(probes: Probes, is_attributed: bool) -> Diagnosis {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     const OUTCOMES: [Outcome; 7] = [
@@ -196,6 +198,11 @@ mod tests {
                 each().filter(move |_| tried_again).map(move |plain| (Probes { asked, plain: Some(plain) }, true));
             off.chain(on).chain(again)
         })
+    }
+
+    /// The codes of all that can be found.
+    pub(crate) fn codes() -> BTreeSet<&'static str> {
+        all().flat_map(|(probes, on)| diagnose(probes, on).findings).map(Finding::code).collect()
     }
 
     /// S02: nothing is called healthy that was not seen to be.

@@ -34,6 +34,11 @@ impl Finding {
         })
     }
 
+    /// The word for it, stable.
+    pub fn code(self) -> &'static str {
+        self.text().0
+    }
+
     /// Code, severity, what is so, what to do, who has to. The severity is `Error`
     /// where invocations fail, `Risk` where they work but one guard is missing, and
     /// `Unknown` where nothing could be found out.

@@ -28,9 +28,9 @@ use crate::event::Event;
 use crate::grants::Grant;
 use crate::operation::Operation;
 use crate::payload::Payload;
-use crate::record::Record;
+use crate::record::{Record, Step};
 use crate::request::{self, Invocation, Route};
-use crate::response::{self, Answer};
+use crate::response::{self, Answer, Reply};
 use crate::reuse::{Key, Reuse, Session};
 use crate::session;
 use crate::settings::{Settings, Wrong};
@@ -94,18 +94,12 @@ impl Invoker {
     /// Always an answer, whatever the event holds and even if our own code panics.
     /// `event` is the JSON of an API Gateway REST API proxy event.
     pub async fn handle(&self, event: Bytes, context: &Context) -> Answer {
-        let mut record = Record::new(&context.request_id);
+        let mut record = Record::new(context);
         let outcome = unpanicked(self.serve(event, Deadline::of(context), &mut record)).await;
-        let (answer, cause) = match outcome {
-            Ok(answer) => (answer, None),
-            Err(error) => (response::refused(&error, &record), error.into_cause()),
-        };
-        let status = answer.metadata_prelude.status_code;
-        record.log(status, response::error_type(&answer), cause.as_deref());
-        answer
+        response::answered(outcome, record)
     }
 
-    async fn serve(&self, event: Bytes, deadline: Deadline, record: &mut Record) -> Result<Answer, Error> {
+    async fn serve(&self, event: Bytes, deadline: Deadline, record: &mut Record) -> Result<Reply, Error> {
         let read = Event::read(&event).ok_or_else(|| Invalid(NO_EVENT.to_owned()))?;
         let context = read.request_context();
         record.set_api_request_id(context.and_then(|context| context.unverified_request_id()));
@@ -136,10 +130,12 @@ impl Invoker {
         invocation: Invocation,
         deadline: Deadline,
         record: &mut Record,
-    ) -> Result<Answer, Error> {
+    ) -> Result<Reply, Error> {
         let Invocation { operation, endpoint, inference_component, headers, body, form } = invocation;
         record.endpoint = Some(endpoint.clone());
+        record.bytes_in = body.len();
         let granted = Granted::find(settings, &endpoint).ok_or_else(|| Error::NotGranted(endpoint))?;
+        record.granted = Some(granted.name().to_owned());
         let policy = session::policy(granted.grant, operation, &granted.endpoint, inference_component.as_ref());
         // The head of the answer has to come by then; its body has all of the function's time.
         let until_begun = deadline.within(operation.longest());
@@ -156,7 +152,7 @@ impl Invoker {
         let began = Instant::now();
         let call = Call { operation, endpoint: &granted.endpoint, headers: &headers, payload };
         let upstream = self.runtimes.invoke(&granted.grant.region, call, &credentials, until_begun).await;
-        record.invoke = Some(began.elapsed());
+        record.invoke = Some(Step::since(began));
         let upstream = upstream.map_err(|not| match self.forgets(&not, credentials.access_key_id(), record) {
             true => Error::Stale(not),
             false => Error::NotInvoked(operation, granted.endpoint, not),
@@ -202,7 +198,7 @@ impl Invoker {
                 })
             }
         };
-        record.assume = Some(began.elapsed());
+        record.assume = Some(Step::since(began));
         assumed.map_err(|not| Error::NotAssumed(granted.endpoint.clone(), not))
     }
 
@@ -232,9 +228,10 @@ impl Invoker {
         endpoint: EndpointName,
         deadline: Deadline,
         record: &mut Record,
-    ) -> Result<Answer, Error> {
+    ) -> Result<Reply, Error> {
         record.endpoint = Some(endpoint.clone());
         let granted = Granted::find(settings, &endpoint).ok_or(Error::NotGranted(endpoint))?;
+        record.granted = Some(granted.name().to_owned());
         let name = caller.session_name(&record.request_id).ok_or(Error::NoCaller)?;
         record.session = Some(name.clone());
         let attribution = granted.attribution(caller, record);
@@ -245,7 +242,7 @@ impl Invoker {
 
         let began = Instant::now();
         let probes = doctor::probe(&self.sts_of_doctor, ask, other.as_ref(), deadline).await;
-        record.assume = Some(began.elapsed());
+        record.assume = Some(Step::since(began));
         let (region, session) = (granted.grant.region.clone(), self.session_duration());
         let diagnosis = doctor::diagnose(probes, attribution.is_some());
         Ok(response::doctored(&Report { endpoint: granted.endpoint, region, session, diagnosis }, record))
@@ -274,6 +271,11 @@ impl<'a> Granted<'a> {
     fn find(settings: &'a Settings, endpoint: &EndpointName) -> Option<Self> {
         let grant = settings.grants.find(endpoint)?;
         Some(Self { endpoint: endpoint.clone(), grant, is_attributed: settings.is_attributed(grant) })
+    }
+
+    /// As the grant has it: a pattern where no grant names the endpoint.
+    fn name(&self) -> &str {
+        self.grant.name_of(&self.endpoint)
     }
 
     fn attribution(&self, caller: &Caller, record: &Record) -> Option<Attribution> {

@@ -12,6 +12,7 @@ pub mod attribution;
 pub mod aws;
 pub mod body;
 pub mod caller;
+pub mod code;
 pub mod deadline;
 pub mod doctor;
 pub mod endpoint;
@@ -34,6 +35,8 @@ pub mod runtime;
 pub mod session;
 pub mod settings;
 pub mod stream;
+mod trace;
 pub mod transport;
+pub mod watched;
 
 pub use sagemaker_external::grants;

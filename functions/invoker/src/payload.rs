@@ -37,6 +37,11 @@ impl Encoded {
         self.text.is_empty()
     }
 
+    /// How many bytes it will be.
+    pub fn len(&self) -> usize {
+        if self.is_base64 { STANDARD.decoded_length(&self.text).unwrap_or_default() } else { self.text.len() }
+    }
+
     /// In the event's own memory if nothing else holds it any more.
     pub fn decode(self) -> Bytes {
         if !self.is_base64 {
@@ -116,7 +121,7 @@ mod tests {
             let event = Bytes::from(if inside { base64.clone() } else { "{}".to_owned() });
             let text = if inside { std::str::from_utf8(&event).expect("text") } else { &base64 };
             let (body, plain) = (encoded(&event, text, true), encoded(&event, text, false));
-            prop_assert_eq!(body.is_empty(), bytes.is_empty());
+            prop_assert_eq!((body.is_empty(), body.len()), (bytes.is_empty(), bytes.len()));
             prop_assert_eq!(plain.decode(), base64.as_bytes());
             let _other = shared.then(|| event.clone());
             drop(event);

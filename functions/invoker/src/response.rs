@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::assume;
 use crate::body::Body;
+use crate::code::Code;
 use crate::deadline::Deadline;
 use crate::doctor::Report;
 use crate::endpoint::{self, Upstream};
@@ -19,15 +20,21 @@ use crate::error::{Error, Invalid};
 use crate::grants::Grants;
 use crate::operation::Operation;
 use crate::owners::{hide_in_members, hide_owners};
-use crate::record::Record;
+use crate::record::{Record, Served};
 use crate::stream::Form;
+use crate::watched::Watched;
 
 /// Always streamed: a buffered answer comes back empty under a streaming
 /// integration (awslabs/aws-lambda-rust-runtime issue 967).
-pub type Answer = StreamResponse<Body>;
+pub type Answer = StreamResponse<Watched>;
+
+/// An answer of whose request nothing is told yet.
+pub type Reply = StreamResponse<Body>;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
+/// Our own code beside SageMaker's type: docs/errors.md.
+const ERROR_CODE: HeaderName = HeaderName::from_static("x-sagemaker-external-error-code");
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 const VARIANT: HeaderName = HeaderName::from_static("x-amzn-invoked-production-variant");
 const MODEL_CONTENT_TYPE: HeaderName = HeaderName::from_static("x-amzn-sagemaker-content-type");
@@ -42,7 +49,7 @@ const NOT_READY_SECONDS: u32 = 5;
 
 /// SageMaker's success, passed on: its status, its body as it comes, and of its
 /// headers those that the API promises (S18).
-pub fn passed(upstream: Upstream, form: Form, record: &Record, deadline: Deadline) -> Answer {
+pub fn passed(upstream: Upstream, form: Form, record: &Record, deadline: Deadline) -> Reply {
     let (parts, body) = upstream.into_parts();
     let mut headers = HeaderMap::new();
     for (name, value) in &parts.headers {
@@ -57,27 +64,33 @@ pub fn passed(upstream: Upstream, form: Form, record: &Record, deadline: Deadlin
         let own = same.cloned().unwrap_or(HeaderValue::from_static(media.name()));
         headers.insert(CONTENT_TYPE, own);
     }
-    answer(parts.status, headers, Body::passing(body, form, deadline, &record.request_id), record)
+    answer(parts.status, headers, Body::passing(body, form, deadline), record)
 }
 
 /// What this API grants: endpoint names and regions, no role, no ExternalId.
-pub fn listed(grants: &Grants, record: &Record) -> Answer {
+pub fn listed(grants: &Grants, record: &Record) -> Reply {
     let endpoints = grants.endpoints().map(|(name, region)| json!({ "EndpointName": name, "Region": region.as_str() }));
     let body = json!({ "Endpoints": endpoints.collect::<Vec<_>>() });
     answer(StatusCode::OK, json_headers(), Body::Bytes(body.to_string().into()), record)
 }
 
 /// What the doctor found.
-pub fn doctored(report: &Report, record: &Record) -> Answer {
+pub fn doctored(report: &Report, record: &Record) -> Reply {
     answer(StatusCode::OK, json_headers(), Body::Bytes(report.to_json().into()), record)
 }
 
 /// An error in SageMaker's shape: status, `x-amzn-ErrorType`, and JSON with
-/// `Message` and the members of the type.
-pub fn refused(error: &Error, record: &Record) -> Answer {
+/// `Message` and the members of the type. Our own code is in a header and, where the
+/// body is not SageMaker's own (R02), in a member that SDKs do not read.
+pub fn refused(error: &Error, record: &Record) -> Reply {
     let Shape { status, code, message, mut members, retry_after } = shape(error);
     members.insert("Message".to_owned(), message.into());
+    let own = Code::of(error);
+    if !own.is_passed_on() {
+        members.insert("ErrorCode".to_owned(), own.name().into());
+    }
     let mut headers = json_headers();
+    headers.insert(ERROR_CODE, HeaderValue::from_static(own.name()));
     // A code that is no header value can only be one that SageMaker does not have.
     let code = HeaderValue::from_str(&code).unwrap_or(HeaderValue::from_static("InternalFailure"));
     headers.insert(ERROR_TYPE, code);
@@ -90,9 +103,16 @@ pub fn refused(error: &Error, record: &Record) -> Answer {
     answer(status, headers, Body::Bytes(Bytes::from(Value::Object(members).to_string())), record)
 }
 
-/// For the log.
-pub fn error_type(answer: &Answer) -> Option<&str> {
-    answer.metadata_prelude.headers.get(ERROR_TYPE).and_then(|value| value.to_str().ok())
+/// What a request came to, and its one line as soon as the answer has ended.
+pub fn answered(outcome: Result<Reply, Error>, record: Record) -> Answer {
+    let (reply, code, cause) = match outcome {
+        Ok(reply) => (reply, None, None),
+        Err(error) => (refused(&error, &record), Some(Code::of(&error)), error.into_cause()),
+    };
+    let StreamResponse { metadata_prelude, stream } = reply;
+    let error_type = metadata_prelude.headers.get(ERROR_TYPE).cloned();
+    let served = Served::new(record, metadata_prelude.status_code, error_type, code, cause);
+    StreamResponse { metadata_prelude, stream: Watched::new(stream, served) }
 }
 
 fn is_passed_on(name: &HeaderName) -> bool {
@@ -104,7 +124,7 @@ fn json_headers() -> HeaderMap {
 }
 
 /// What every answer has.
-fn answer(status: StatusCode, mut headers: HeaderMap, body: Body, record: &Record) -> Answer {
+fn answer(status: StatusCode, mut headers: HeaderMap, body: Body, record: &Record) -> Reply {
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     let text = |text: &str| HeaderValue::from_str(text).ok();
     headers.extend(text(&record.server_timing()).map(|timing| (SERVER_TIMING, timing)));

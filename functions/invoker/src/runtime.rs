@@ -25,9 +25,10 @@ use lambda_runtime_api_client::{PooledClient, body, build_request};
 use serde::de::IgnoredAny;
 use serde_json::json;
 
-use crate::body::{Body, Cut};
+use crate::body::Cut;
 use crate::handler::Invoker;
 use crate::response::Answer;
+use crate::watched::Watched;
 
 const MODE: HeaderName = HeaderName::from_static("lambda-runtime-function-response-mode");
 const ERROR_TYPE: HeaderName = HeaderName::from_static("lambda-runtime-function-error-type");
@@ -110,7 +111,7 @@ fn post(request_id: &str, invocation: Option<&HeaderValue>, answer: Answer) -> R
 
 struct Posted {
     prelude: Bytes,
-    body: Body,
+    body: Watched,
 }
 
 impl http_body::Body for Posted {

@@ -68,7 +68,7 @@ fn through(form: Form, pieces: &[&[u8]], cut: Option<Cut>) -> (Vec<u8>, Option<C
         // Only a silence is waited for longer than API Gateway would.
         let left = if cut == Some(Cut::Silence) { 900_000 } else { 60_000 };
         context.deadline = u64::try_from(now.as_millis()).expect("a time") + left;
-        let mut body = Body::passing(upstream, form, Deadline::of(&context), "request");
+        let mut body = Body::passing(upstream, form, Deadline::of(&context));
         let (mut out, mut untold) = (Vec::new(), None);
         while let Some(next) = poll_fn(|cx| http_body::Body::poll_frame(Pin::new(&mut body), cx)).await {
             match next {

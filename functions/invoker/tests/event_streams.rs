@@ -113,8 +113,8 @@ async fn r03_r13_a_stream_cut_between_frames_ends_with_a_typed_exception() {
         assert_eq!(members, json!({ "Message": why }));
         let line = captured::json().pop().unwrap();
         assert_eq!(
-            (&line["message"], &line["cause"], &line["level"]),
-            (&json!("answer cut"), &json!(why), &json!("ERROR"))
+            (&line["message"], &line["ended"], &line["cause"], &line["level"]),
+            (&json!("request"), &json!("cut"), &json!(why), &json!("ERROR"))
         );
     }
 }
@@ -240,7 +240,8 @@ async fn a_plain_stream_that_is_none_is_an_error_and_a_line_in_the_log() {
     let answer = ask(&invoker(&model(b"{\"not\": \"a stream\"}", 4096, End::Well)), &plain("text/event-stream")).await;
     let text = String::from_utf8(answer.body).unwrap();
     assert!(text.starts_with("event: error\ndata: {") && text.contains("InternalStreamFailure"), "{text}");
-    assert_eq!(captured::json().pop().unwrap()["message"], "answer cut");
+    let [line] = &captured::json()[..] else { panic!("one line: {}", captured::text()) };
+    assert_eq!((&line["ended"], &line["ErrorCode"]), (&json!("cut"), &json!("AnswerGarbled")));
 }
 
 /// The other operations' answers are bytes, whatever HTTP `Accept` says.

@@ -11,6 +11,7 @@ mod events;
 mod first_byte;
 mod logs;
 mod members;
+mod metrics;
 mod once;
 mod pacing;
 mod prepared;

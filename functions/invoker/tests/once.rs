@@ -167,7 +167,7 @@ async fn r04_what_was_never_sent_is_sent_on_a_new_connection() {
     for operation in Operation::ALL.into_iter().cycle().take(9) {
         let answer = invoke(&runtimes, operation).await;
         let answer = answer.unwrap_or_else(|not| panic!("call {asked}: {}", not.code));
-        let body = Body::passing(answer.into_body(), Form::AsIs, deadline(), "request");
+        let body = Body::passing(answer.into_body(), Form::AsIs, deadline());
         assert_eq!(drained(body).await, (b"well".to_vec(), None));
         asked += 1;
         assert_eq!((backend.seen().1.len(), backend.connections()), (asked, asked));

@@ -12,20 +12,23 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use aws_smithy_async::time::{SharedTimeSource, TimeSource};
 use bytes::Bytes;
 use http::HeaderMap;
-use http_body::Body as _;
 use invoker::aws::Aws;
-use invoker::body::{Body, Cut};
+use invoker::body::Cut;
 use invoker::handler::Invoker;
 use invoker::operation::Operation;
 use invoker::response::Answer;
 use invoker::settings::Settings;
-use lambda_runtime::Context;
+use lambda_runtime::{Config, Context};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use cloud::Cloud;
 
 pub(crate) const REQUEST_ID: &str = "8476a536-e9f4-11e8-9739-2dfe598c3fcd";
+/// What metrics have of the product's name, which is a role's as well.
+pub(crate) const NAMESPACE: &str = "\"Namespace\":\"SageMakerExternal\"";
+/// The function's name, by which its metrics go.
+pub(crate) const FUNCTION: &str = "stack-invoker";
 pub(crate) const PARENT: &str = "111122223333";
 pub(crate) const ROLE: &str = "arn:aws:iam::111122223333:role/sagemaker-external/SageMakerExternal";
 pub(crate) const EXTERNAL_ID: &str = "tenant-canary-42";
@@ -135,6 +138,7 @@ pub(crate) fn context(left: Duration) -> Context {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
     let mut context = Context::default();
     context.request_id = REQUEST_ID.to_owned();
+    context.env_config = Arc::new(Config { function_name: FUNCTION.to_owned(), ..Config::default() });
     context.deadline = u64::try_from((now + left).as_millis()).expect("a deadline");
     context
 }
@@ -169,7 +173,9 @@ impl Read {
 }
 
 /// A body to its end, and whether it was cut.
-pub(crate) async fn drained(mut stream: Body) -> (Vec<u8>, Option<Cut>) {
+pub(crate) async fn drained(
+    mut stream: impl http_body::Body<Data = Bytes, Error = Cut> + Unpin,
+) -> (Vec<u8>, Option<Cut>) {
     let (mut body, mut cut) = (Vec::new(), None);
     let mut next = async || std::future::poll_fn(|cx| std::pin::Pin::new(&mut stream).poll_frame(cx)).await;
     while let Some(frame) = next().await {

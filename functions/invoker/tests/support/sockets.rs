@@ -243,9 +243,13 @@ fn serve_runtime(queue: Receiver<(Value, Duration)>, pieces: Sender<Piece>) -> S
                     let Ok((event, left)) = queue.lock().unwrap().recv() else { return };
                     let deadline = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + left;
                     let body = event.to_string();
+                    // Beside the event, as Lambda gives it.
+                    let trace =
+                        event.get("traceHeader").and_then(Value::as_str).unwrap_or("Root=1-0;Parent=0;Sampled=0");
                     let head = format!(
                         "HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: {REQUEST_ID}\r\n\
                          Lambda-Runtime-Deadline-Ms: {}\r\nLambda-Runtime-Invocation-Id: invocation-1\r\n\
+                         Lambda-Runtime-Trace-Id: {trace}\r\n\
                          Content-Length: {}\r\n\r\n",
                         deadline.as_millis(),
                         body.len()
