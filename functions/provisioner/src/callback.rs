@@ -9,6 +9,7 @@ use aws_smithy_types::body::SdkBody;
 use serde::Serialize;
 use tokio::time::Instant;
 
+use crate::code::Code;
 use crate::half::Data;
 use crate::request::Envelope;
 
@@ -35,7 +36,7 @@ pub enum Outcome {
     /// `note` says what was left alone, if anything was.
     Success { data: Data, note: Option<String> },
     /// Never empty (C06).
-    Failed { reason: String },
+    Failed { code: Code, reason: String },
 }
 
 #[derive(Serialize)]
@@ -56,7 +57,6 @@ struct Body<'a> {
 /// on a character's boundary, and a Success that still does not fit turned into a
 /// Failed that says so.
 pub fn body(envelope: &Envelope, answer: &Answer) -> String {
-    let none = Data::new();
     match &answer.outcome {
         Outcome::Success { data, note } => {
             let mut data = data.clone();
@@ -75,14 +75,18 @@ pub fn body(envelope: &Envelope, answer: &Answer) -> String {
             }
             let reason =
                 "the attributes of the resource would pass CloudFormation's 4096 bytes; use shorter names or path";
-            render(envelope, &answer.physical_id, "FAILED", Some(reason.to_owned()), &none)
+            failed(envelope, &answer.physical_id, Code::AttributesTooLong, reason)
         }
-        Outcome::Failed { reason } => {
-            let overhead = render(envelope, &answer.physical_id, "FAILED", Some(String::new()), &none).len();
-            let reason = fitting(reason, MAX_BYTES.saturating_sub(overhead));
-            render(envelope, &answer.physical_id, "FAILED", Some(reason), &none)
-        }
+        Outcome::Failed { code, reason } => failed(envelope, &answer.physical_id, *code, reason),
     }
+}
+
+/// The reason and behind it its code, which is never cut.
+fn failed(envelope: &Envelope, id: &str, code: Code, reason: &str) -> String {
+    let render = |reason| render(envelope, id, "FAILED", Some(reason), &Data::new());
+    let code = format!(" [{}]", code.name());
+    let room = MAX_BYTES.saturating_sub(render(code.clone()).len());
+    render(fitting(reason, room) + &code)
 }
 
 /// As many characters as fit into `room` bytes of a JSON string. Control characters

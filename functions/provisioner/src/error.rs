@@ -4,12 +4,13 @@ use std::fmt;
 
 use sagemaker_external::failure::{Failure, Kind};
 
+use crate::code::Code;
 use crate::step::Step;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Error {
     /// The wish, or what stands in its way; nothing was changed for it.
-    Refused(String),
+    Refused(Code, String),
     /// What IAM shows contradicts itself, for longer than is waited for.
     Unsettled(String),
     /// IAM could not be read.
@@ -18,10 +19,21 @@ pub enum Error {
     Step { step: Box<Step>, failure: Failure },
 }
 
+impl Error {
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Refused(code, _) => *code,
+            Self::Unsettled(_) => Code::IamUnsettled,
+            Self::Read(failure) => Code::of_read(failure),
+            Self::Step { failure, .. } => Code::of_step(failure),
+        }
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Refused(sentence) | Self::Unsettled(sentence) => f.write_str(sentence),
+            Self::Refused(_, sentence) | Self::Unsettled(sentence) => f.write_str(sentence),
             Self::Read(failure) => write!(f, "IAM could not be read: {}", said(failure)),
             Self::Step { step, failure } => write!(f, "{step} failed: {}{}", said(failure), remedy(failure.kind)),
         }

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use sagemaker_external::grants::Grants;
 use serde_json::{Map, Value};
 
+use crate::code::Code;
 use crate::error::Error;
 use crate::half::Data;
 use crate::properties::Properties;
@@ -25,7 +26,7 @@ pub const ID: &str = "SageMakerExternal::Grants";
 /// One sentence, without any ExternalId (S03), when the properties are not the one
 /// required `Grants`, or the invoker could not use it.
 pub fn check(properties: &Map<String, Value>, home: &Home) -> Result<(String, Data), Error> {
-    let roles = roles(properties, home).map_err(Error::Refused)?;
+    let roles = roles(properties, home).map_err(|why| Error::Refused(Code::InvalidProperties, why))?;
     let joined = roles.into_iter().collect::<Vec<_>>().join(",");
     Ok((ID.to_owned(), Data::from([("RoleArns", joined)])))
 }

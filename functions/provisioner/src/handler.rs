@@ -11,6 +11,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::callback::{self, Answer, Outcome};
+use crate::code::Code;
 use crate::error::Error;
 use crate::grants;
 use crate::group_half::GroupHalf;
@@ -19,6 +20,7 @@ use crate::iam::Iam;
 use crate::lifecycle::Lifecycle;
 use crate::owner::Owner;
 use crate::progress::{Progress, Trace};
+use crate::report::Report;
 use crate::request::{CREATE_FAILED, CREATE_INTERRUPTED, Envelope, Home, Kind, MISSING_ID, Request};
 use crate::role::Defaults;
 
@@ -87,25 +89,29 @@ impl Provisioner {
     /// Carries an event out and answers it. Nothing is returned: what CloudFormation
     /// was told must not make Lambda run the event again (C25).
     pub async fn handle(&self, event: &Value, invocation: &Invocation) {
+        let report = Report::begin(&invocation.function_arn);
         let home = Home::of(&invocation.function_arn);
         let origin = self.settings.response_origin.as_deref();
         let (home, envelope) = match home.and_then(|home| Envelope::read(event, &home, origin).map(|e| (home, e))) {
             Ok(read) => read,
-            Err(error) => return tracing::error!(error, "the event cannot be answered, so nothing is done"),
+            Err(error) => return report.unanswerable(&error),
         };
         let request = Request::read(event, &home);
         let progress = Progress::default();
         let work = AssertUnwindSafe(self.work(&request, &home, &envelope, &progress)).catch_unwind();
         let outcome = match tokio::time::timeout_at(invocation.deadline - ANSWER_MARGIN, work).await {
             Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) => failed(&request, &envelope, &progress, "an internal error; the function's log has its place"),
+            Ok(Err(_)) => {
+                let reason = "an internal error; the function's log has its place";
+                failed(&request, &envelope, &progress, Code::InternalError, reason)
+            }
             Err(_) => {
                 let step = progress.step().unwrap_or_else(|| "reading IAM".to_owned());
-                failed(&request, &envelope, &progress, &format!("timed out during {step}"))
+                failed(&request, &envelope, &progress, Code::TimedOut, &format!("timed out during {step}"))
             }
         };
-        log(&request, &envelope, &outcome);
-        callback::put(&self.connector, &envelope, &outcome, invocation.deadline - LAST_MARGIN).await;
+        let is_taken = callback::put(&self.connector, &envelope, &outcome, invocation.deadline - LAST_MARGIN).await;
+        report.end(&request, &envelope, &outcome, &progress, is_taken);
     }
 
     async fn work(
@@ -118,9 +124,9 @@ impl Provisioner {
         let result = match request {
             // Boxed: the compiler's limit of nested types is met otherwise.
             Ok(request) => Box::pin(self.carry_out(request, home, envelope, progress)).await,
-            Err(refusal) => Err(Error::Refused(refusal.clone())),
+            Err(refusal) => Err(Error::Refused(Code::InvalidEvent, refusal.clone())),
         };
-        result.unwrap_or_else(|error| failed(request, envelope, progress, &said(request, &error)))
+        result.unwrap_or_else(|error| failed(request, envelope, progress, error.code(), &said(request, &error)))
     }
 
     async fn carry_out(
@@ -135,9 +141,9 @@ impl Provisioner {
             (Ok(defaults), _) => defaults.clone(),
             // Nothing blocks a Delete (C35).
             (Err(sentence), Request::Delete { .. } | Request::Nothing) => {
-                fallback().ok_or_else(|| Error::Refused(sentence.clone()))?
+                fallback().ok_or_else(|| Error::Refused(Code::NotSetUp, sentence.clone()))?
             }
-            (Err(sentence), _) => return Err(Error::Refused(sentence.clone())),
+            (Err(sentence), _) => return Err(Error::Refused(Code::NotSetUp, sentence.clone())),
         };
         let fits = |id: &str, data: &Data| callback::fits(envelope, id, data);
         let life = Lifecycle { iam: &self.iam, home, defaults: &defaults, owner, progress, fits: &fits };
@@ -177,7 +183,13 @@ impl Provisioner {
 
 /// A failure keeps the id that CloudFormation knows (C17, C21); a Create's is a marker,
 /// unless something may have been made that a Delete must find (C12).
-fn failed(request: &Result<Request, String>, envelope: &Envelope, progress: &Progress, reason: &str) -> Answer {
+fn failed(
+    request: &Result<Request, String>,
+    envelope: &Envelope,
+    progress: &Progress,
+    code: Code,
+    reason: &str,
+) -> Answer {
     let physical_id = match (request, &envelope.physical_id) {
         (Ok(Request::Create { .. }), _) => match progress.trace() {
             Trace::Nothing => CREATE_FAILED.to_owned(),
@@ -188,7 +200,7 @@ fn failed(request: &Result<Request, String>, envelope: &Envelope, progress: &Pro
         (Ok(_), None) => MISSING_ID.to_owned(),
         (Err(_), None) => CREATE_FAILED.to_owned(),
     };
-    Answer { physical_id, outcome: Outcome::Failed { reason: reason.to_owned() } }
+    Answer { physical_id, outcome: Outcome::Failed { code, reason: reason.to_owned() } }
 }
 
 /// IAM's own text may quote a trust, and with it an ExternalId of one's own (S03).
@@ -210,18 +222,4 @@ fn said(request: &Result<Request, String>, error: &Error) -> String {
 fn fallback() -> Option<Defaults> {
     let path: IamPath = FALLBACK_PATH.parse().ok()?;
     Some(Defaults { path, boundary: None, adopt_arns: Default::default() })
-}
-
-fn log(request: &Result<Request, String>, envelope: &Envelope, answer: &Answer) {
-    let request = match request {
-        Ok(Request::Create { .. }) => "Create",
-        Ok(Request::Update { .. }) => "Update",
-        Ok(Request::Delete { .. } | Request::Nothing) => "Delete",
-        Err(_) => "unknown",
-    };
-    let (logical_id, id) = (&envelope.logical_id, &answer.physical_id);
-    match &answer.outcome {
-        Outcome::Success { note, .. } => tracing::info!(request, logical_id, id, note, "succeeded"),
-        Outcome::Failed { reason } => tracing::error!(request, logical_id, id, reason, "failed"),
-    }
 }

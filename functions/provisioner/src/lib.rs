@@ -10,6 +10,7 @@
 mod adopt;
 mod apply;
 pub mod callback;
+pub mod code;
 pub mod error;
 pub mod found;
 pub mod grants;
@@ -25,6 +26,7 @@ mod pack;
 pub mod progress;
 pub mod properties;
 mod removal;
+mod report;
 pub mod request;
 pub mod response_url;
 mod rights;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::apply::is_surprise;
+use crate::code::Code;
 use crate::error::Error;
 use crate::half::{Data, Half, Plan};
 use crate::iam::{Iam, Made};
@@ -97,7 +98,7 @@ impl Lifecycle<'_> {
         if let Some(stray) = traced(old).filter(|stray| result.is_ok() && made && !known(stray)) {
             match self.retire::<H>(&H::giving_back(&stray), Known::AsStray).await {
                 Ok(_) => {}
-                Err(Error::Refused(why)) => tracing::warn!(id = H::id(&stray), why, "left over by a failed update"),
+                Err(Error::Refused(_, why)) => tracing::warn!(id = H::id(&stray), why, "left over by a failed update"),
                 // No later event names it: the rollback has to be tried again.
                 Err(error) => return Err(error),
             }
@@ -106,7 +107,8 @@ impl Lifecycle<'_> {
     }
 
     async fn wish<H: Half>(&self, properties: &Map<String, Value>, id: Option<&str>) -> Result<H::Spec, Error> {
-        let spec = H::parse(properties, self.home, self.defaults).map_err(Error::Refused)?;
+        let spec = H::parse(properties, self.home, self.defaults)
+            .map_err(|why| Error::Refused(Code::InvalidProperties, why))?;
         // From here on, until IAM says otherwise: an earlier delivery may have been cut off.
         self.progress.set(|inner| inner.trace = Trace::Unknown);
         H::located(self.iam, spec, &self.owner, id).await.map_err(Error::Read)
@@ -127,7 +129,9 @@ impl Lifecycle<'_> {
         let place = H::place(wish.spec);
         let state = H::observe(self.iam, place, wish.also.as_ref(), &self.owner).await.map_err(Error::Read)?;
         let plan = H::converge(wish.spec, &self.owner, &state, wish.old, wish.before.as_ref());
-        let plan = plan.map_err(Error::Refused).and_then(|plan| self.check::<H>(wish.spec, plan));
+        let plan = plan
+            .map_err(|why| Error::Refused(Code::PlanRefused, why))
+            .and_then(|plan| self.check::<H>(wish.spec, plan));
         Ok((state, plan))
     }
 
@@ -187,7 +191,9 @@ impl Lifecycle<'_> {
                 // Made in this run, and not seen: a copy that lags, or else someone has
                 // removed it, most likely a Delete of the same resource, which must not
                 // be undone.
-                let Some(wait) = waits.next() else { return Err(Error::Refused(REMOVED.to_owned())) };
+                let Some(wait) = waits.next() else {
+                    return Err(Error::Refused(Code::RemovedMeanwhile, REMOVED.to_owned()));
+                };
                 tokio::time::sleep(*wait).await;
                 continue;
             }
@@ -234,6 +240,6 @@ impl Lifecycle<'_> {
             return Ok(plan);
         }
         let reason = "the attributes of the resource would pass CloudFormation's 4096 bytes; use shorter names or path";
-        Err(Error::Refused(reason.to_owned()))
+        Err(Error::Refused(Code::AttributesTooLong, reason.to_owned()))
     }
 }

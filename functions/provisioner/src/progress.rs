@@ -36,11 +36,14 @@ pub(crate) struct Inner {
     pub(crate) confirmed: bool,
     /// Policies that were made in this run and hang on no role yet.
     pub(crate) loose: Vec<PolicyArn>,
+    /// How many steps went well.
+    pub(crate) steps: usize,
 }
 
 impl Inner {
     /// A step that went well.
     pub(crate) fn note(&mut self, step: &Step) {
+        self.steps += 1;
         self.confirmed |= step.is_claim();
         match step {
             Step::CreatePolicy { policy, .. } => self.loose.push(policy.clone()),
@@ -54,6 +57,11 @@ impl Progress {
     /// The step that is running, or ran last.
     pub fn step(&self) -> Option<String> {
         self.get().step
+    }
+
+    /// How many changes IAM has taken.
+    pub fn steps(&self) -> usize {
+        self.get().steps
     }
 
     /// What a Delete would have to look for.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::apply::{is_invalid_principal, is_surprise};
+use crate::code::Code;
 use crate::error::Error;
 use crate::half::Half;
 use crate::lifecycle::{Lifecycle, REPLAN};
@@ -60,7 +61,8 @@ impl Lifecycle<'_> {
                 tokio::time::sleep(*wait).await;
                 continue;
             }
-            let (steps, mut left) = H::retire(&place, &self.owner, &state).map_err(Error::Refused)?;
+            let (steps, mut left) =
+                H::retire(&place, &self.owner, &state).map_err(|why| Error::Refused(Code::DeletionRefused, why))?;
             if known == Known::ById && H::is_absent(&state) {
                 left.push(format!("{}, which is not there: others removed or renamed it", H::id(&place)));
             }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use aws_smithy_runtime_api::client::http::SharedHttpConnector;
 use provisioner::callback::{self, Answer, Outcome};
+use provisioner::code::Code;
 use provisioner::handler::{Invocation, Provisioner, Settings};
 use provisioner::request::{Envelope, Home};
 use serde_json::{Value, json};
@@ -230,7 +231,8 @@ fn c05_c07_reasons_fit() {
     let home = Home::of(FUNCTION).unwrap();
     let envelope = Envelope::read(&create(&role()), &home, None).unwrap();
     let failed = |reason: String| {
-        callback::body(&envelope, &Answer { physical_id: "id".to_owned(), outcome: Outcome::Failed { reason } })
+        let outcome = Outcome::Failed { code: Code::StepFailed, reason };
+        callback::body(&envelope, &Answer { physical_id: "id".to_owned(), outcome })
     };
     let overhead = failed("x".to_owned()).len() - 1;
     for length in [4096 - overhead, 4097 - overhead, 20_000] {
@@ -240,10 +242,11 @@ fn c05_c07_reasons_fit() {
     for text in ["é".repeat(5000), "\u{1f980}".repeat(3000), "\"\\".repeat(4000)] {
         let body: Value = serde_json::from_str(&failed(text.clone())).unwrap();
         let reason = body["Reason"].as_str().unwrap();
+        let reason = reason.strip_suffix(" [StepFailed]").expect("the code, whole");
         assert!(body.to_string().len() <= 4096 && text.starts_with(reason) && reason.len() > 1000);
     }
     let body: Value = serde_json::from_str(&failed("a\u{1b}[31mb\nc".to_owned())).unwrap();
-    assert_eq!(body["Reason"], "a [31mb c");
+    assert_eq!(body["Reason"], "a [31mb c [StepFailed]");
 }
 
 /// C05: Data that does not fit loses what is dispensable, and fails when that is not enough.
@@ -272,7 +275,10 @@ async fn c28_a_first_success_is_the_only_put() {
     let bucket = Bucket::default();
     let connector = SharedHttpConnector::new(bucket.clone());
     let envelope = Envelope::read(&create(&role()), &Home::of(FUNCTION).unwrap(), None).unwrap();
-    let answer = Answer { physical_id: "id".to_owned(), outcome: Outcome::Failed { reason: "r".to_owned() } };
+    let answer = Answer {
+        physical_id: "id".to_owned(),
+        outcome: Outcome::Failed { code: Code::StepFailed, reason: "r".to_owned() },
+    };
     assert!(callback::put(&connector, &envelope, &answer, Instant::now() + Duration::from_secs(9)).await);
     assert_eq!(bucket.taken.lock().unwrap().len(), 1);
 }

@@ -26,6 +26,7 @@ mod hazards;
 mod iam;
 mod large;
 mod limits;
+mod metrics;
 mod random;
 mod reads;
 mod reference;

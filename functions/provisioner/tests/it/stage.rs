@@ -8,6 +8,7 @@ use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, S
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::retry::RetryConfig;
+use provisioner::code::Code;
 use provisioner::handler::{Invocation, Provisioner, Settings};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
@@ -159,12 +160,21 @@ impl Stage {
         answer
     }
 
-    /// Sends, and asserts that it did not; returns the reason.
+    /// Sends, and asserts that it did not; returns the reason and the id.
     pub async fn fail(&self, event: &Value) -> (String, String) {
+        let ([reason, _], id) = self.failure(event).await;
+        (reason, id)
+    }
+
+    /// As `fail`, with the reason's code apart.
+    pub async fn failure(&self, event: &Value) -> ([String; 2], String) {
         let answer = self.send(event).await;
         assert_eq!(answer["Status"], "FAILED", "{answer}");
-        let text = |key: &str| answer[key].as_str().unwrap_or_default().to_owned();
-        (text("Reason"), text("PhysicalResourceId"))
+        let text = |key: &str| answer[key].as_str().unwrap_or_default();
+        let parted = text("Reason").strip_suffix(']').and_then(|reason| reason.rsplit_once(" ["));
+        let (reason, code) = parted.unwrap_or_else(|| panic!("a code at the end: {answer}"));
+        assert!(Code::ALL.iter().any(|known| known.name() == code), "{answer}");
+        ([reason, code].map(str::to_owned), text("PhysicalResourceId").to_owned())
     }
 
     /// Creates the resource of `properties` and forgets the calls it took.
