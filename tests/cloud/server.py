@@ -59,7 +59,7 @@ async def _serve(listener: socket.socket, origin: str, directory: Path, ready: i
     from hypercorn.config import Config
     from ministack.core import lambda_runtime
 
-    from tests.cloud import authorization, custom_resources, gateway, iam_calls, session_attributes, workers
+    from tests.cloud import alarms, authorization, custom_resources, gateway, iam_calls, session_attributes, workers
     from tests.cloud.app import App
     from tests.cloud.async_inference import Jobs
     from tests.cloud.calls import Record
@@ -70,6 +70,7 @@ async def _serve(listener: socket.socket, origin: str, directory: Path, ready: i
     from tests.cloud.runtime import Runtime
 
     workers.install(directory, origin)
+    alarms.install()
     gateway.install()
     authorization.install()
     iam_calls.install()

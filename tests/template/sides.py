@@ -14,6 +14,7 @@ SIDES = pytest.mark.parametrize(
 )
 
 POOL = "arn:aws:cognito-idp:us-east-1:444455556666:userpool/us-east-1_Ab12Cd34E"
+TOPIC = "arn:aws:sns:us-east-1:444455556666:alarms"
 
 # The doctor, for members of the group: IAM authorises it whatever authorises the rest.
 EXAMINE = ("/endpoints/{name}", "get")

@@ -8,7 +8,7 @@ import pytest
 
 from tests.template.expansion import ROOT, Stack, is_list, parameters, source
 from tests.template.rules import fits, refusal
-from tests.template.sides import BOTH, CHILD, PARENT, PARENT_ROLE, POOL, ROUTES, SEVERAL
+from tests.template.sides import BOTH, CHILD, PARENT, PARENT_ROLE, POOL, ROUTES, SEVERAL, TOPIC
 
 # Other stacks and scripts use these names.
 PARAMETERS = {
@@ -37,6 +37,13 @@ PARAMETERS = {
     "Architecture",
     "LogRetentionDays",
     "LogLevel",
+    "AlarmTopicArn",
+    "AlarmErrorPercent",
+    "AlarmP99Milliseconds",
+    "AlarmThrottles",
+    "CreateDashboard",
+    "XRayTracing",
+    "AccessLogs",
 }
 LISTS = {
     "EndpointNames",
@@ -65,6 +72,12 @@ def test_parameters_have_their_names_and_defaults():
         "Architecture": "x86_64",
         "LogRetentionDays": "30",
         "LogLevel": "INFO",
+        "AlarmErrorPercent": "5",
+        "AlarmP99Milliseconds": "10000",
+        "AlarmThrottles": "1",
+        "CreateDashboard": "false",
+        "XRayTracing": "false",
+        "AccessLogs": "Off",
     }
 
 
@@ -197,6 +210,25 @@ VALUES = [
     ("Architecture", ["x86_64", "arm64"], ["", "x86"]),
     ("LogRetentionDays", ["1", "3653"], ["0", "", "8"]),
     ("LogLevel", ["TRACE", "FATAL"], ["", "info"]),
+    (
+        "AlarmTopicArn",
+        ["", TOPIC, "arn:aws-us-gov:sns:us-gov-west-1:444455556666:a_b-1"],
+        [
+            "*",
+            f"{TOPIC}*",
+            f"{TOPIC}.fifo",
+            f"{TOPIC},{TOPIC}",
+            TOPIC.replace("sns", "sqs"),
+            f"{TOPIC}:sub",
+            f"{TOPIC}\n",
+        ],
+    ),
+    ("AlarmErrorPercent", ["1", "99", "100"], ["", "0", "101", "1.5", "-1", "05"]),
+    ("AlarmP99Milliseconds", ["1", "999999"], ["", "0", "1000000", "1.5", "1s"]),
+    ("AlarmThrottles", ["1", "99999"], ["", "0", "100000", "1.5"]),
+    ("CreateDashboard", ["true", "false"], ["", "True", "yes"]),
+    ("XRayTracing", ["true", "false"], ["", "Active"]),
+    ("AccessLogs", ["Off", "On", "OnAndSetUpAccount"], ["", "on", "true"]),
 ]
 
 
