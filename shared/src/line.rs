@@ -61,8 +61,9 @@ impl Metric {
         Self { name, unit: Unit::Bytes, value: value as f64 }
     }
 
-    pub fn milliseconds(name: &'static str, value: f64) -> Self {
-        Self { name, unit: Unit::Milliseconds, value }
+    /// To a microsecond: a function's own part is less than a millisecond.
+    pub fn time(name: &'static str, value: Duration) -> Self {
+        Self { name, unit: Unit::Milliseconds, value: value.as_micros() as f64 / 1_000.0 }
     }
 }
 
@@ -217,7 +218,7 @@ mod tests {
             View { dimensions: &[FUNCTION_NAME], metrics: &["Absent", "Time", "Count"] },
             View { dimensions: &[FUNCTION_NAME, ERROR_CODE], metrics: &["Count"] },
         ];
-        let metrics = [Metric::count("Count", 3), Metric::milliseconds("Time", 0.5)];
+        let metrics = [Metric::count("Count", 3), Metric::time("Time", Duration::from_nanos(500_999))];
         line.metrics(&[(FUNCTION_NAME, "f"), (ERROR_CODE, "e")], &views, &metrics);
         let read = read(line);
         assert_eq!((&read["Count"], &read["Time"]), (&json!(3), &json!(0.5)));

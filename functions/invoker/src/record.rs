@@ -200,16 +200,16 @@ impl Served {
             Metric::count("Requests", 1),
             Metric::flag("Errors", code.is_some()),
             Metric::flag("Faults", code.is_some_and(|code| !code.is_callers())),
-            Metric::milliseconds("Latency", milliseconds(latency)),
-            Metric::milliseconds("Duration", milliseconds(duration)),
-            Metric::milliseconds("OverheadTime", milliseconds(latency.saturating_sub(assume + invoke))),
+            Metric::time("Latency", latency),
+            Metric::time("Duration", duration),
+            Metric::time("OverheadTime", latency.saturating_sub(assume + invoke)),
             Metric::bytes("BytesIn", record.bytes_in),
             Metric::bytes("BytesOut", bytes_out),
         ];
         // Only where STS was asked: the metric's count is that of AssumeRole calls.
         let asked = record.assume.filter(|_| record.reused != Some(true));
-        metrics.extend(asked.map(|step| Metric::milliseconds("AssumeTime", milliseconds(step.took))));
-        metrics.extend(record.invoke.map(|step| Metric::milliseconds("InvokeTime", milliseconds(step.took))));
+        metrics.extend(asked.map(|step| Metric::time("AssumeTime", step.took)));
+        metrics.extend(record.invoke.map(|step| Metric::time("InvokeTime", step.took)));
         metrics.extend(record.reused.map(|reused| Metric::flag("CredentialReuseHits", reused)));
         let seen =
             VIEWS.map(|view| view.dimensions.iter().all(|name| dimensions.iter().any(|(known, _)| known == name)));

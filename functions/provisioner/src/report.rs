@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use sagemaker_external::line::{ERROR_CODE, FUNCTION_NAME, Line, Metric, View, milliseconds};
+use sagemaker_external::line::{ERROR_CODE, FUNCTION_NAME, Line, Metric, View};
 use sagemaker_external::telemetry::Level;
 
 use crate::callback::{Answer, Outcome};
@@ -75,7 +75,7 @@ impl<'a> Report<'a> {
             Metric::count("Events", 1),
             Metric::flag("Failures", code.is_some()),
             Metric::count("Steps", steps),
-            Metric::milliseconds("Duration", milliseconds(self.began.elapsed())),
+            Metric::time("Duration", self.began.elapsed()),
         ];
         let seen = if code.is_some() { VIEWS.as_slice() } else { VIEWS.get(..1).unwrap_or_default() };
         line.metrics(&dimensions, seen, &metrics);
