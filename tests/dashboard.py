@@ -31,10 +31,11 @@ def widgets(body: str) -> list[dict[str, Any]]:
 def shown(body: str) -> set[Metric]:
     """The metrics of a dashboard, those that only feed an expression among them."""
     of_widgets = (widget["properties"] for widget in widgets(body) if widget["type"] == "metric")
-    return {metric for properties in of_widgets for row in properties["metrics"] for metric in _of_row(row)}
+    return {metric for properties in of_widgets for row in properties["metrics"] for metric in of_row(row)}
 
 
-def _of_row(row: list[Any]) -> Iterator[Metric]:
+def of_row(row: list[Any]) -> Iterator[Metric]:
+    """The metrics of one row of a widget's `metrics`."""
     names = [part for part in row if isinstance(part, str)]
     options = row[-1] if isinstance(row[-1], dict) else {}
     if names:

@@ -104,6 +104,13 @@ def test_what_is_shown_is_of_this_stacks_functions_and_known_codes(seen: Seen):
     assert {metric.namespace for metric in looked_at} == {NAMESPACE, "AWS/Lambda"}
 
 
+def test_the_documentation_lists_what_is_written(seen: Seen):
+    page = (deploy.ROOT / "docs" / "metrics.md").read_text()
+    rows = re.findall(r"^\| (\w+) \| (?:count|ms|bytes) \| .* \| ?(\w*) ?\|$", page, re.MULTILINE)
+    documented = {(name, frozenset(["FunctionName", *filter(None, [by])])) for name, also in rows for by in ("", also)}
+    assert documented == {metric.view for metric in seen.written}
+
+
 def test_alarms_look_at_metrics_that_are_written(seen: Seen):
     assert len(seen.alarms) == 4
     views = {metric.view for metric in seen.written}
