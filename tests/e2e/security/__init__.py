@@ -1,0 +1,1 @@
+"""What somebody who is inside already cannot do, tried on the local cloud with their credentials."""
