@@ -27,7 +27,7 @@ down: $(READY) ## Stop what `make up` left running
 build: $(READY) ## Build both functions for Lambda (x86_64)
 	sam build
 
-test: $(READY) ## Run every check: lints, Rust tests, end-to-end tests, template lints
+test: $(READY) target/scan-venv/.ready ## Run every check: lints, Rust tests, end-to-end tests, template lints
 	@$(PYTHON) -m tests.run
 
 bench: $(READY) target/bench-venv/.ready ## Measure the invoker beside a floor, a no-op and Python (some minutes)
@@ -36,7 +36,7 @@ bench: $(READY) target/bench-venv/.ready ## Measure the invoker beside a floor, 
 docs: $(READY) ## Write docs/api.md from openapi.yaml
 	@$(PYTHON) -m tests.docs.api
 
-lint: $(READY) ## Run the lints alone
+lint: $(READY) target/scan-venv/.ready ## Run the lints alone
 	@$(PYTHON) -m tests.run --only lint
 
 fmt: $(READY) ## Format Rust and Python
@@ -57,6 +57,9 @@ $(READY): requirements.txt
 
 # What the bench compares with: the recipe's Python on AWS's runtime client.
 target/bench-venv/.ready: tests/bench/python/requirements.txt
+# The scanners whose dependencies are not those of .venv.
+target/scan-venv/.ready: tests/security/requirements.txt
+target/bench-venv/.ready target/scan-venv/.ready:
 	python3 -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
 	@touch $@

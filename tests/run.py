@@ -20,6 +20,9 @@ class Check:
     counts: bool = False
 
 
+# What cargo-deny tells from Cargo.lock and the crates' own manifests, with no database.
+DENIED = ("bans", "licenses", "sources")
+
 CHECKS = (
     Check("lint", "rustfmt", ("cargo", "fmt", "--all", "--check")),
     Check("lint", "ruff check", ("ruff", "check", ".")),
@@ -32,6 +35,10 @@ CHECKS = (
     Check("e2e", "demo", (sys.executable, "-m", "tests.demo", "demo")),
     Check("lint", "sam validate", ("sam", "validate", "--lint")),
     Check("lint", "cfn-lint", ("cfn-lint", "template.yaml")),
+    Check("lint", "checkov, guard", (sys.executable, "-m", "tests.security.scan")),
+    # RustSec's database of advisories is not to be had without its repository: `cargo deny check advisories` by hand.
+    Check("lint", "cargo deny", ("cargo-deny", "--offline", "check", "--hide-inclusion-graph", *DENIED)),
+    Check("lint", "cargo shear", ("cargo-shear", "--deny-warnings")),
 )
 
 # cargo's line for a test binary, and pytest's closing line.
