@@ -37,8 +37,8 @@ CHECKS = (
     Check("lint", "cfn-lint", ("cfn-lint", "template.yaml")),
     Check("lint", "checkov, guard", (sys.executable, "-m", "tests.security.scan")),
     # RustSec's database of advisories is not to be had without its repository: `cargo deny check advisories` by hand.
-    Check("lint", "cargo deny", ("cargo-deny", "--offline", "check", "--hide-inclusion-graph", *DENIED)),
-    Check("lint", "cargo shear", ("cargo-shear", "--deny-warnings")),
+    Check("lint", "cargo deny", ("cargo-deny", "--locked", "check", "--hide-inclusion-graph", *DENIED)),
+    Check("lint", "cargo shear", ("cargo-shear", "--deny-warnings", "--locked")),
 )
 
 # cargo's line for a test binary, and pytest's closing line.
