@@ -25,8 +25,12 @@ WIDTH, HEIGHT = 44, 26
 SPANS = 30
 PERIOD_SECONDS = 300
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999")
-# Names of functions in the expanded template, and what their logs' names end on.
-FUNCTIONS = {"<InvokerFunction>": "InvokerFunction", "<ProvisionerFunction>": "ProvisionerFunction"}
+# Names of functions in the expanded template, and what their logs' names hold. The invoker's is that of the stack that
+# most tests share.
+FUNCTIONS = {
+    "<InvokerFunction>": "sagemaker-external-child-InvokerFunction",
+    "<ProvisionerFunction>": "ProvisionerFunction",
+}
 
 Values = list[float | None]
 
@@ -48,9 +52,9 @@ class Written:
     @classmethod
     def read(cls, directory: Path) -> "Written":
         points = defaultdict(list)
-        for function, ending in FUNCTIONS.items():
-            logs = [log for log in directory.glob("function-*.log") if ending in log.name]
-            # The one with the most in it: the stack that most tests share.
+        for function, name in FUNCTIONS.items():
+            logs = [log for log in directory.glob("function-*.log") if name in log.name]
+            # Of several, the one with the most in it.
             for line in _lines(max(logs, key=lambda log: log.stat().st_size)):
                 for directive in line["_aws"]["CloudWatchMetrics"]:
                     names = [name for name in directive["Dimensions"][0] if name != "FunctionName"]
@@ -143,7 +147,7 @@ def draw(widget: dict[str, Any], written: Written) -> str:
     if widget["type"] == "text":
         return _text(x + 2, y + 18, properties["markdown"].lstrip("# "), 15, bold=True)
     parts = [f'<rect x="{x}" y="{y}" width="{width}" height="{height}" rx="4" fill="#fff" stroke="#ccc"/>']
-    parts.append(_text(x + 8, y + 17, properties["title"], 11.5, bold=True))
+    parts.append(_text(x + 8, y + 17, properties["title"], 10.5, bold=True))
     if widget["type"] == "log":
         parts.append(_text(x + 8, y + 34, properties["query"], 9))
         return "".join(parts)

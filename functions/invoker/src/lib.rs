@@ -3,9 +3,10 @@
 //!
 //! `main → runtime → handler → everything else`. [`event`], [`headers`],
 //! [`operation`], [`rule`], [`request`], [`settings`], [`grants`], [`caller`],
-//! [`attribution`], [`session`], [`payload`], [`stream`] and [`finding`] are pure: no
-//! tokio, no client, no clock. STS is called in [`assume`] and SageMaker Runtime in
-//! [`endpoint`] only; [`aws`] signs, and [`transport`] sends.
+//! [`attribution`], [`session`], [`payload`], [`stream`], [`code`] and [`finding`] are
+//! pure: no tokio, no client, no clock. STS is called in [`assume`] and SageMaker Runtime
+//! in [`endpoint`] only; [`aws`] signs, and [`transport`] sends. A request is told, in the
+//! log with its metrics and to X-Ray, when [`watched`] sees its answer end.
 
 pub mod assume;
 pub mod attribution;
