@@ -1,5 +1,6 @@
 //! The vocabulary that both functions share: names, ARNs, policy documents, grants,
-//! what a failure means, the one HTTP client, and the logs with their metrics.
+//! what a failure means, the one HTTP client, the release, and the logs with their
+//! metrics.
 //!
 //! Everything here parses at the edge: a value of one of these types cannot be
 //! wrong, so nothing behind it checks again. No SDK service crate stands here.
@@ -14,6 +15,7 @@ pub mod line;
 pub mod name;
 pub mod pattern;
 pub mod policy;
+pub mod release;
 pub mod telemetry;
 
 pub use name::Invalid;

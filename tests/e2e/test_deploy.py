@@ -2,6 +2,7 @@
 
 import pytest
 
+from release import version
 from tests import deploy
 from tests.cloud.endpoints import CHILD, PARENT
 from tests.e2e.world import GRANTED, PATH, World, as_list
@@ -10,6 +11,7 @@ from tests.e2e.world import GRANTED, PATH, World, as_list
 def test_parent_outputs(world: World):
     function = world.parent.physical_id("ProvisionerFunction")
     assert world.parent.outputs == {
+        "Version": version.of_workspace(),
         "RoleArn": f"arn:aws:iam::{PARENT}:role{PATH}SageMakerExternal",
         "ExternalId": PARENT,
         "PolicyArns": f"arn:aws:iam::{PARENT}:policy{PATH}SageMakerExternalInvokeEndpoint",
@@ -21,6 +23,7 @@ def test_child_outputs(world: World):
     function, api = world.child.physical_id("ProvisionerFunction"), world.child.physical_id("Api")
     invoker = world.child.physical_id("InvokerRole")
     assert world.child.outputs == {
+        "Version": version.of_workspace(),
         "RoleArn": world.role,
         "ExternalId": PARENT,
         "GroupArn": f"arn:aws:iam::{CHILD}:group{PATH}SagemakerTester",
