@@ -7,13 +7,20 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 READY := $(VENV)/.ready
 # sam finds cargo-lambda, and cargo-lambda finds zig, on the PATH.
-export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export PATH := $(abspath $(VENV))/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 
-.PHONY: help demo up down build test bench docs lint fmt clean
+# The functions hold no path of the machine that built them: of two builds each byte is equal. (RUSTFLAGS would
+# take the place of cargo-lambda's own flags, which choose the processor.)
+CARGO_HOME ?= $(HOME)/.cargo
+REMAPPED := --remap-path-prefix=$(CURDIR)=/source --remap-path-prefix=$(CARGO_HOME)=/cargo
+# Of what is built and packaged: x86_64 or arm64, by default this machine's.
+ARCHITECTURE := $(if $(filter aarch64,$(shell uname -m)),arm64,x86_64)
+
+.PHONY: help demo up down build package reproduce upgrade notes collect test bench docs lint fmt clean
 
 help: ## Show the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(READY) ## Run the whole recipe on a local cloud, in two accounts, and show that it holds
 	@$(PYTHON) -m tests.demo demo
@@ -24,11 +31,26 @@ up: $(READY) ## As demo, but leave the local cloud running, with lines to paste
 down: $(READY) ## Stop what `make up` left running
 	@$(PYTHON) -m tests.demo down
 
-build: $(READY) ## Build both functions for Lambda (x86_64)
-	sam build
+build: $(READY) ## Build both functions for Lambda
+	CARGO_BUILD_RUSTFLAGS="$(REMAPPED)" sam build --parameter-overrides Architecture=$(ARCHITECTURE)
+
+package: build ## Put what a release hands out into dist: zips, a template that needs no build, checksums
+	@$(PYTHON) -m release.package --architecture $(ARCHITECTURE)
+
+reproduce: $(READY) ## Build and package again in another folder: each byte must be equal (some minutes)
+	@$(PYTHON) -m release.reproduce
+
+upgrade: build ## Upgrade from FROM, a tag or commit, on the local cloud, while callers are served
+	@$(PYTHON) -m release.upgrade $(FROM)
+
+# For the release workflow; these two need no tools but Python.
+notes:
+	@python3 -m release.version --tag $(TAG)
+collect:
+	@python3 -m release.package --collect $(FROM)
 
 test: $(READY) target/scan-venv/.ready ## Run every check: lints, Rust tests, end-to-end tests, template lints
-	@$(PYTHON) -m tests.run
+	@$(PYTHON) -m tests.run $(if $(ONLY),--only $(ONLY))
 
 bench: $(READY) target/bench-venv/.ready ## Measure the invoker beside a floor, a no-op and Python (some minutes)
 	@$(PYTHON) -m tests.bench
@@ -45,12 +67,12 @@ fmt: $(READY) ## Format Rust and Python
 	ruff check --fix .
 
 clean: ## Remove what was built and installed
-	rm -rf target .aws-sam $(VENV)
+	rm -rf target .aws-sam dist $(VENV)
 
 # The local cloud runs the functions as they are deployed, as processes of this machine.
 # requirements.txt is a whole lock: nothing is resolved.
 $(READY): requirements.txt
-	@[ "$$(uname -sm)" = "Linux x86_64" ] || { echo "this needs Linux on x86_64, not $$(uname -sm)"; exit 1; }
+	@case "$$(uname -sm)" in "Linux x86_64" | "Linux aarch64") ;; *) echo "this needs Linux, not $$(uname -sm)"; exit 1 ;; esac
 	python3 -m venv $(VENV)
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.txt
 	@touch $@

@@ -55,21 +55,30 @@ class Stack:
 
 
 def build() -> None:
-    """`sam build`: both functions, with cargo-lambda and the zig that come with the tools."""
-    environment = {**os.environ, "PATH": f"{TOOLS}{os.pathsep}{os.environ['PATH']}", "SAM_CLI_TELEMETRY": "0"}
-    _run([TOOLS / "sam", "build"], environment, None)
+    """`make build`: `sam build` of both functions, with cargo-lambda and the zig that come with the tools."""
+    _run(["make", "build", f"VENV={TOOLS.parent}"], dict(os.environ), None)
 
 
-def deploy(cloud: Cloud, account: str, side: str, overrides: Overrides, name: str | None = None) -> Stack:
+def deploy(
+    cloud: Cloud,
+    account: str,
+    side: str,
+    overrides: Overrides,
+    name: str | None = None,
+    packaged: Path | None = None,
+) -> Stack:
     """`sam deploy --config-env SIDE` with the given parameters filled in; creates the stack or updates it.
 
-    The sides are the environments of samconfig.toml: parent, child and default (both in one account).
+    The sides are the environments of samconfig.toml: parent, child and default (both in one account). What was built
+    here is deployed, or a packaged template with the files beside it.
     """
-    if not BUILT.exists():
+    if packaged is None and not BUILT.exists():
         raise DeployFailed(f"{BUILT} does not exist, run `make build` first")
     config, name = _fill_in(side, overrides, name)
+    template = ["--template-file", packaged] if packaged else []
+    command = [TOOLS / "sam", "deploy", *template, "--config-env", side, "--config-file", config]
     try:
-        _run([TOOLS / "sam", "deploy", "--config-env", side, "--config-file", config], environment(cloud, account))
+        _run(command, shell(cloud, account), cwd=packaged.parent if packaged else ROOT)
     except DeployFailed as failed:
         raise DeployFailed(f"{failed}\n{explain(cloud, account, name)}") from None
     return Stack(cloud, account, name, outputs(cloud, account, name))
@@ -142,23 +151,6 @@ def explain(cloud: Cloud, account: str, name: str) -> str:
     return "\n".join(lines)
 
 
-def environment(cloud: Cloud, account: str) -> dict[str, str]:
-    """An administrator's shell: their account, the local cloud, and nothing of this machine's AWS set-up."""
-    kept = {name: os.environ[name] for name in ("HOME", "LANG") if name in os.environ}
-    return {
-        **kept,
-        "PATH": f"{TOOLS}{os.pathsep}{os.environ['PATH']}",
-        "AWS_ACCESS_KEY_ID": account,
-        "AWS_SECRET_ACCESS_KEY": "any",
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-        "AWS_DEFAULT_REGION": cloud.region,
-        "AWS_ENDPOINT_URL": cloud.url,
-        "SAM_CLI_TELEMETRY": "0",
-        # How often sam looks at the stack; it sleeps this long at least once.
-        "SAM_CLI_POLL_DELAY": "0.2",
-    }
-
 
 def _describe(cloud: Cloud, account: str, name: str) -> dict[str, Any]:
     return cloud.admin(account).client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
@@ -192,12 +184,35 @@ def _fill_in(side: str, overrides: Overrides, name: str | None) -> tuple[Path, s
     return file, stack_name
 
 
-def _run(command: Sequence[str | Path], environment: dict[str, str], deadline: float | None = DEADLINE_SECONDS) -> None:
-    shown = " ".join(str(part) for part in ("sam", *command[1:]))
+def shell(cloud: Cloud, account: str) -> dict[str, str]:
+    """An administrator's shell: their account, the local cloud, and nothing of this machine's AWS set-up."""
+    kept = {name: os.environ[name] for name in ("HOME", "LANG") if name in os.environ}
+    return {
+        **kept,
+        "PATH": f"{TOOLS}{os.pathsep}{os.environ['PATH']}",
+        "AWS_ACCESS_KEY_ID": account,
+        "AWS_SECRET_ACCESS_KEY": "any",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_DEFAULT_REGION": cloud.region,
+        "AWS_ENDPOINT_URL": cloud.url,
+        "SAM_CLI_TELEMETRY": "0",
+        # How often sam looks at the stack; it sleeps this long at least once.
+        "SAM_CLI_POLL_DELAY": "0.2",
+    }
+
+
+def _run(
+    command: Sequence[str | Path],
+    environment: dict[str, str],
+    deadline: float | None = DEADLINE_SECONDS,
+    cwd: Path = ROOT,
+) -> None:
+    shown = " ".join((Path(command[0]).name, *map(str, command[1:])))
     try:
         done = subprocess.run(
             command,
-            cwd=ROOT,
+            cwd=cwd,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

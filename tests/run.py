@@ -29,7 +29,7 @@ CHECKS = (
     Check("lint", "ruff format", ("ruff", "format", "--check", ".")),
     Check("lint", "clippy", ("cargo", "clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings")),
     Check("rust", "cargo test", ("cargo", "test", "--workspace", "--locked", "--no-fail-fast"), counts=True),
-    Check("e2e", "sam build", ("sam", "build")),
+    Check("e2e", "build", ("make", "build")),
     Check("e2e", "pytest", (sys.executable, "-m", "pytest"), counts=True),
     Check("e2e", "bench smoke", (sys.executable, "-m", "tests.bench", "--quick")),
     Check("e2e", "demo", (sys.executable, "-m", "tests.demo", "demo")),

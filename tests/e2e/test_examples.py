@@ -43,7 +43,7 @@ class Readme:
         """Run the next block, which must be for `whose`, and return what it printed."""
         says, script = self._left.pop(0)
         assert says == whose
-        environment = {**deploy.environment(self._cloud, CHILD), "PYTHONPATH": str(PATIENCE), **variables}
+        environment = {**deploy.shell(self._cloud, CHILD), "PYTHONPATH": str(PATIENCE), **variables}
         del environment["AWS_ACCESS_KEY_ID"], environment["AWS_SECRET_ACCESS_KEY"]
         if caller is not None:
             environment |= {"AWS_ACCESS_KEY_ID": caller.access_key, "AWS_SECRET_ACCESS_KEY": caller.secret_key}
