@@ -39,6 +39,8 @@ CHECKS = (
     # RustSec's database of advisories is not to be had without its repository: `cargo deny check advisories` by hand.
     Check("lint", "cargo deny", ("cargo-deny", "--locked", "check", "--hide-inclusion-graph", *DENIED)),
     Check("lint", "cargo shear", ("cargo-shear", "--deny-warnings", "--locked")),
+    # Offline: what it would look up on GitHub (are the pinned commits those of their tags) it leaves out.
+    Check("lint", "zizmor", ("zizmor", "--offline", "--no-progress", "--persona=auditor", ".github")),
 )
 
 # cargo's line for a test binary, and pytest's closing line.
