@@ -15,7 +15,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-BUILT = ROOT / ".aws-sam" / "build"
+# Where `sam build` puts what it builds, within a tree.
+BUILT = Path(".aws-sam") / "build"
 DIST = ROOT / "dist"
 FUNCTIONS = ("provisioner", "invoker")
 ARCHITECTURES = ("x86_64", "arm64")
@@ -33,18 +34,19 @@ class CannotPackage(Exception):
     """Something is not as the package needs it; the text says what."""
 
 
-def package(architecture: str, into: Path, built: Path = BUILT) -> list[Path]:
+def package(architecture: str, into: Path, tree: Path = ROOT, built: Path | None = None) -> list[Path]:
     """Fill the folder, which may hold the package of the other architecture; its files, sums last.
 
-    Raises CannotPackage.
+    The tree's functions are those that it has built, if no other folder is named. Raises CannotPackage.
     """
+    built = built or tree / BUILT
     into.mkdir(parents=True, exist_ok=True)
     for function in FUNCTIONS:
         binary = _binary(function, architecture, built)
         (into / archive(function, architecture)).write_bytes(zipped(binary))
-    (into / f"template-{architecture}.yaml").write_text(packaged((ROOT / "template.yaml").read_text(), architecture))
+    (into / f"template-{architecture}.yaml").write_text(packaged((tree / "template.yaml").read_text(), architecture))
     for name in ALONGSIDE:
-        shutil.copyfile(ROOT / name, into / name)
+        shutil.copyfile(tree / name, into / name)
     return summed(into)
 
 

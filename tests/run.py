@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -53,16 +53,16 @@ class Counts:
     passed: int = 0
     failed: int = 0
     skipped: int = 0
-    # What the conformance tests came to, in their own words.
-    conformance: str = ""
+    # What the conformance tests and the upgrade came to, in their own words.
+    said: list[str] = field(default_factory=list)
 
     def add(self, line: str) -> None:
         if match := CARGO.match(line):
             self.passed += int(match["passed"])
             self.failed += int(match["failed"])
             self.skipped += int(match["skipped"])
-        elif line.startswith("conformance: "):
-            self.conformance = line.strip()
+        elif line.startswith(("conformance: ", "upgrade: ")):
+            self.said.append(line.strip())
         elif re.match(r"^=+ .* in [\d.]+s", line):
             for number, kind in PYTEST.findall(line):
                 kind = "failed" if kind.startswith("error") else kind
@@ -107,9 +107,9 @@ def main() -> int:
         total.passed += result.counts.passed
         total.failed += result.counts.failed
         total.skipped += result.counts.skipped
-        total.conformance += result.counts.conformance
-    if total.conformance:
-        print(total.conformance)
+        total.said += result.counts.said
+    for line in total.said:
+        print(line)
     if only in (None, "rust", "e2e"):
         print(f"tests: {total}")
     return 0 if all(result.ok for result in results) else 1

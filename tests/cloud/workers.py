@@ -1,6 +1,7 @@
 """What a Lambda execution environment gives a function, where ministack's own differs.
 
 - The environment variables are Lambda's, the function's own and two of this cloud's, not the host's.
+- An environment that is answering when its function is updated or deleted answers first; ministack would break it off.
 - A streamed answer stays bytes, and goes on to API Gateway as it comes; ministack would read it whole, as UTF-8 text.
 - Everything that a function prints goes to a file as well, so that it can be read while the function runs and after its
   stack, with its log group, is gone.
@@ -8,11 +9,13 @@
 
 import queue
 import re
+import threading
 from collections.abc import Iterator
 from http.client import parse_headers
 from pathlib import Path
 from typing import IO, Any
 
+from ministack.core import lambda_runtime
 from ministack.core.lambda_runtime import ProvidedWorker
 from ministack.services import lambda_svc
 
@@ -50,6 +53,7 @@ def log_file(logs: Path, account: str, function: str) -> Path:
 def install(logs: Path, origin: str) -> None:
     """Put the differences in place. `origin` is this cloud's own address."""
     _clean_environment(origin)
+    _let_finish()
     _stream_answers()
     _copy_output(logs)
 
@@ -82,6 +86,31 @@ def _logging(config: dict[str, str]) -> dict[str, str]:
         "AWS_LAMBDA_LOG_LEVEL": config.get("ApplicationLogLevel"),
     }
     return {name: value for name, value in variables.items() if value}
+
+
+def _let_finish() -> None:
+    original = lambda_svc.invalidate_worker
+
+    def invalidate_worker(name: str, qualifier: str | None = None, **of: str) -> None:
+        wanted = {"name": name, "qualifier": qualifier, **of}
+        busy = []
+        with lambda_runtime._lock:
+            for key, workers in lambda_runtime._workers.items():
+                found = dict(zip(("account", "region", "name", "qualifier"), key.split(":"), strict=True))
+                if all(value is None or found[part] == value for part, value in wanted.items()):
+                    busy += [worker for worker in workers if worker.in_use]
+                    workers[:] = [worker for worker in workers if not worker.in_use]
+        for worker in busy:
+            threading.Thread(target=_kill_when_done, args=(worker,), daemon=True).start()
+        original(name, qualifier, **of)
+
+    lambda_svc.invalidate_worker = invalidate_worker
+
+
+def _kill_when_done(worker: ProvidedWorker) -> None:
+    # Held while it answers. Nobody else is given this worker any more.
+    with worker._lock:
+        lambda_runtime.kill_workers([worker])
 
 
 def _stream_answers() -> None:

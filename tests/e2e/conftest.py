@@ -72,7 +72,7 @@ def _printed_lengths() -> dict[str, int]:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """What the conformance tests came to. Whatever did not pass is missing."""
+    """What the conformance tests came to (whatever did not pass is missing), and what tests say of themselves."""
     reports = {
         outcome: [r.nodeid for r in terminalreporter.stats.get(outcome, []) if "test_conformance.py::" in r.nodeid]
         for outcome in ("passed", "failed", "error")
@@ -82,3 +82,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         errors = sum("_error[" in test for test in reports["passed"])
         missing = len({*reports["failed"], *reports["error"]})
         terminalreporter.write_line(f"conformance: {members} members, {errors} errors, {missing} missing")
+    for report in terminalreporter.stats.get("passed", []) + terminalreporter.stats.get("failed", []):
+        for name, value in report.user_properties:
+            if name == "summary" and report.when == "call":
+                terminalreporter.write_line(value)

@@ -16,9 +16,10 @@ import pytest
 from samtranslator.yaml_helper import yaml_parse
 
 from release import package
-from release.package import BUILT, FUNCTIONS, ROOT, SUMS, CannotPackage
+from release.package import FUNCTIONS, ROOT, SUMS, CannotPackage
 
 X86_64 = "x86_64"
+BUILT = ROOT / package.BUILT
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def test_the_same_functions_give_the_same_bytes_in_another_folder_and_later(dist
         binary.write_bytes((BUILT / folder.name / "bootstrap").read_bytes())
         binary.chmod(0o700)
         os.utime(binary, (2_000_000_000, 2_000_000_000))
-    package.package(X86_64, tmp_path / "dist", later)
+    package.package(X86_64, tmp_path / "dist", built=later)
     assert contents(tmp_path / "dist") == contents(dist)
 
 
