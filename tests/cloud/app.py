@@ -1,5 +1,6 @@
 """The ASGI application: which part answers a request, and the record of every AWS call."""
 
+import time
 from dataclasses import dataclass
 
 from ministack import app as ministack
@@ -31,7 +32,7 @@ class App:
         if request.path.startswith(control.PREFIX):
             await self.control.answer(request).send(send)
             return
-        send = _noting_status(self.record.call(request), send)
+        send = _noting_answer(self.record.call(request), send)
         answer = await self.runtime.answer(request) or gateway.before(request)
         if answer is not None:
             await answer.send(send)
@@ -39,10 +40,14 @@ class App:
         await ministack.app(scope, request.replay(receive), gateway.after(send))
 
 
-def _noting_status(call: Call, send: Send) -> Send:
+def _noting_answer(call: Call, send: Send) -> Send:
+    start = time.monotonic()
+
     async def noting(message: Message) -> None:
         if message["type"] == "http.response.start":
             call.status = message["status"]
         await send(message)
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            call.seconds = time.monotonic() - start
 
     return noting

@@ -6,6 +6,7 @@ Tests read it to show which calls were made with which parameters and, as import
 import base64
 import hashlib
 import threading
+import time
 from collections import deque
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -32,9 +33,13 @@ class Call:
     region: str
     caller: str
     access_key: str
+    user_agent: str
     # The form of a query-protocol call (IAM, STS, CloudFormation): RoleSessionName, ExternalId, Policy, …
     params: dict[str, str]
+    # When it came, in seconds of the epoch, and how long until its answer had gone out whole.
+    started: float
     status: int | None = None
+    seconds: float | None = None
 
 
 @dataclass
@@ -84,7 +89,9 @@ class Record:
                 request.region,
                 request.caller,
                 request.access_key,
+                headers.get("user-agent", ""),
                 form,
+                time.time(),
             )
             self._calls.append(made)
         return made
