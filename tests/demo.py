@@ -1,7 +1,7 @@
 """`make demo`, `make up` and `make down`: the whole recipe on this machine, as a transcript.
 
-demo runs everything once and leaves nothing behind; up leaves the local cloud running with both halves deployed; down
-stops it.
+demo runs everything once and leaves nothing behind; up leaves the local cloud running with both halves deployed, and a
+page on it; down stops them.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from tests.cloud import process
 from tests.cloud.client import Cloud
 from tests.cloud.endpoints import CHILD, PARENT
 from tests.deploy import Stack
+from tests.page import background
 from tests.scenes import GRANTED, TESTER, Deployed
 from tests.transcript import Broken, Transcript
 
@@ -84,13 +85,17 @@ def demo() -> int:
     return 1 if t.failures else 0
 
 
-def up(port: int) -> int:
+def up(port: int, page_port: int) -> int:
     if running := process.status():
         print(f"a local cloud already runs on {running.url}, stop it with `make down`", file=sys.stderr)
         return 1
     t = Transcript()
     try:
         d = bring_up(t, process.DIRECTORY, port)
+        t.heading("The page")
+        with t.step("a window on all of this, for this machine's browser", vital=True):
+            page = background.start(background.with_outsider(d), page_port)
+            t.note(page.url)
     except Broken:
         process.stop()
         return 1
@@ -124,14 +129,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.demo", description=__doc__)
     parser.add_argument("command", choices=("demo", "up", "down"))
     parser.add_argument("--port", type=int, default=process.PORT, help="for up (default: %(default)s)")
+    parser.add_argument(
+        "--page-port", type=int, default=background.PORT, help="of the page, for up (default: %(default)s)"
+    )
     options = parser.parse_args()
     try:
         match options.command:
             case "demo":
                 return demo()
             case "up":
-                return up(options.port)
+                return up(options.port, options.page_port)
             case _:
+                background.stop()
                 print("stopped" if process.stop() else "no local cloud runs")
                 return 0
     except process.CloudError as error:

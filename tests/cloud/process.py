@@ -1,4 +1,4 @@
-"""Start, stop and look at the cloud as a background process. It is stopped by its own pid only."""
+"""Start, stop and look at a server of this project as a background process. It is stopped by its own pid only."""
 
 import json
 import os
@@ -20,7 +20,23 @@ STOP_SECONDS = 30
 
 
 class CloudError(Exception):
-    """The cloud did not start, or did not stop."""
+    """The server did not start, or did not stop."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """A server that is run with `python -m MODULE serve --port P --directory D --ready-fd F`."""
+
+    what: str
+    module: str
+    # What a GET answers with {"pid": ...}.
+    status: str
+    # Its files in the directory.
+    state: str
+    log: str
+
+
+CLOUD = Program("local cloud", "tests.cloud", "/_cloud/status", "state.json", "cloud.log")
 
 
 @dataclass(frozen=True)
@@ -33,39 +49,40 @@ class Running:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def alive(self) -> bool:
+    def alive(self, program: Program) -> bool:
         """Whether the process that answers on the port is this one, not a stranger with its pid or its port."""
         try:
-            with urllib.request.urlopen(f"{self.url}/_cloud/status", timeout=10) as answer:
+            with urllib.request.urlopen(f"{self.url}{program.status}", timeout=10) as answer:
                 return json.load(answer)["pid"] == self.pid
         except (urllib.error.URLError, OSError, ValueError, KeyError):
             return False
 
 
-def status(directory: Path = DIRECTORY) -> Running | None:
-    """The cloud that was started with this directory, if it still runs."""
+def status(directory: Path = DIRECTORY, program: Program = CLOUD) -> Running | None:
+    """What was started with this directory, if it still runs."""
     try:
-        running = Running(**json.loads(_state(directory).read_text()))
+        running = Running(**json.loads((directory / program.state).read_text()))
     except FileNotFoundError:
         return None
-    return running if running.alive() else None
+    return running if running.alive(program) else None
 
 
-def start(port: int = PORT, directory: Path = DIRECTORY) -> Running:
-    """Start the cloud and wait until it answers; port 0 takes a free one. Its output is in cloud.log."""
-    if status(directory):
-        raise CloudError(f"a local cloud already runs from {directory}, stop it first")
+def start(port: int = PORT, directory: Path = DIRECTORY, program: Program = CLOUD) -> Running:
+    """Start the server and wait until it answers; port 0 takes a free one. Its output is in the program's log."""
+    if status(directory, program):
+        raise CloudError(f"a {program.what} already runs from {directory}, stop it first")
     directory.mkdir(parents=True, exist_ok=True)
-    for stale in directory.glob("*.log"):
-        stale.unlink()
-    log = directory / "cloud.log"
+    if program is CLOUD:
+        for stale in directory.glob("*.log"):
+            stale.unlink()
+    log = directory / program.log
     reader, writer = os.pipe()
     with log.open("wb") as output:
         process = subprocess.Popen(
             [
                 sys.executable,
                 "-m",
-                "tests.cloud",
+                program.module,
                 "serve",
                 "--port",
                 str(port),
@@ -88,16 +105,16 @@ def start(port: int = PORT, directory: Path = DIRECTORY) -> Running:
     if not line:
         process.kill()
         process.wait()
-        raise CloudError(f"the local cloud did not start, the end of {log}:\n{_tail(log)}")
+        raise CloudError(f"the {program.what} did not start, the end of {log}:\n{_tail(log)}")
     running = Running(process.pid, int(line), str(directory))
-    _state(directory).write_text(json.dumps(asdict(running)))
+    (directory / program.state).write_text(json.dumps(asdict(running)))
     return running
 
 
-def stop(directory: Path = DIRECTORY) -> bool:
-    """Stop the cloud of this directory and wait for its end; False when none runs."""
-    running = status(directory)
-    _state(directory).unlink(missing_ok=True)
+def stop(directory: Path = DIRECTORY, program: Program = CLOUD) -> bool:
+    """Stop the server of this directory and wait for its end; False when none runs."""
+    running = status(directory, program)
+    (directory / program.state).unlink(missing_ok=True)
     if running is None:
         return False
     # A descriptor of the process, so that its end can be awaited although it may not be our child.
@@ -105,14 +122,10 @@ def stop(directory: Path = DIRECTORY) -> bool:
     try:
         signal.pidfd_send_signal(descriptor, signal.SIGTERM)
         if not select.select([descriptor], [], [], STOP_SECONDS)[0]:
-            raise CloudError(f"the local cloud (pid {running.pid}) did not end within {STOP_SECONDS} s")
+            raise CloudError(f"the {program.what} (pid {running.pid}) did not end within {STOP_SECONDS} s")
     finally:
         os.close(descriptor)
     return True
-
-
-def _state(directory: Path) -> Path:
-    return directory / "state.json"
 
 
 def _tail(file: Path, lines: int = 40) -> str:
