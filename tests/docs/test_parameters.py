@@ -11,6 +11,7 @@ SIDES = {
     "MakesRole": "parent, both",
     "MakesGroup": "child, both",
     "UsesKeys": "child, both, with `ApiKeyRequired`",
+    "HasDashboard": "all, with `CreateDashboard`",
     "ShowsExternalId": "parent, both; child unless it was given one",
 }
 
