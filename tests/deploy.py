@@ -151,7 +151,6 @@ def explain(cloud: Cloud, account: str, name: str) -> str:
     return "\n".join(lines)
 
 
-
 def _describe(cloud: Cloud, account: str, name: str) -> dict[str, Any]:
     return cloud.admin(account).client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
 

@@ -134,7 +134,7 @@ impl Invoker {
         let Invocation { operation, endpoint, inference_component, headers, body, form } = invocation;
         record.endpoint = Some(endpoint.clone());
         record.bytes_in = body.len();
-        let granted = Granted::find(settings, &endpoint).ok_or_else(|| Error::NotGranted(endpoint))?;
+        let granted = Granted::find(settings, &endpoint).ok_or(Error::NotGranted(endpoint))?;
         record.granted = Some(granted.name().to_owned());
         let policy = session::policy(granted.grant, operation, &granted.endpoint, inference_component.as_ref());
         // The head of the answer has to come by then; its body has all of the function's time.
