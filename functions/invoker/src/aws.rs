@@ -20,6 +20,7 @@ use bytes::Bytes;
 use http::header::{HOST, HeaderName, HeaderValue, USER_AGENT};
 use http::{Request, Uri};
 use sagemaker_external::arn::Region;
+use sagemaker_external::release::APP_NAME;
 
 use crate::payload::Payload;
 use crate::transport::Http;
@@ -108,17 +109,21 @@ pub struct Service {
     url: String,
     uri: Uri,
     host: HeaderValue,
+    agent: HeaderValue,
 }
 
-/// Of this project and version; AWS's logs show it.
-const AGENT: &str = concat!("sagemaker-external/", env!("CARGO_PKG_VERSION"));
+/// What calls carry as User-Agent, and the parent's CloudTrail shows: as an SDK would name
+/// the application.
+fn agent() -> HeaderValue {
+    HeaderValue::try_from(format!("app/{APP_NAME}")).unwrap_or(HeaderValue::from_static("app"))
+}
 
 impl Service {
     fn new(name: &'static str, url: &str, region: String) -> Option<Self> {
         let url = url.trim_end_matches('/').to_owned();
         let uri: Uri = url.parse().ok()?;
         let host = HeaderValue::from_str(uri.authority()?.as_str()).ok()?;
-        Some(Self { name, region, url, uri, host })
+        Some(Self { name, region, url, uri, host, agent: agent() })
     }
 
     /// Where its connections lead.
@@ -158,7 +163,7 @@ impl Service {
             all.append(name, HeaderValue::from_str(value).ok()?);
         }
         all.insert(HOST, self.host.clone());
-        all.insert(USER_AGENT, HeaderValue::from_static(AGENT));
+        all.insert(USER_AGENT, self.agent.clone());
         signature.apply_to_request_http1x(&mut request);
         Some(request)
     }
@@ -259,7 +264,7 @@ mod tests {
         let signed = "SignedHeaders=host;x-amz-date;x-amz-security-token;x-amzn-sagemaker-target-model";
         assert!(authorization.contains(signed), "{authorization}");
         assert_eq!((header("x-amz-security-token"), header("x-amzn-sagemaker-target-model")), ("token", "m"));
-        assert_eq!(header("user-agent"), concat!("sagemaker-external/", env!("CARGO_PKG_VERSION")));
+        assert_eq!(header("user-agent"), concat!("app/sagemaker-external-", env!("CARGO_PKG_VERSION")));
         assert_eq!(request.body().as_ref(), b"body");
     }
 }
