@@ -1,5 +1,6 @@
 //! Steps carried out one after the other, and what a failure among them means.
 
+use futures_util::{StreamExt, stream};
 use sagemaker_external::failure::{Failure, Kind};
 
 use crate::error::Error;
@@ -8,47 +9,58 @@ use crate::lifecycle::Lifecycle;
 use crate::progress::{Inner, Trace};
 use crate::step::Step;
 
+/// How many steps that do not wait for each other are carried out at once.
+const AT_ONCE: usize = 5;
+
 impl Lifecycle<'_> {
-    /// The steps one after the other, up to the first that fails.
+    /// The steps one after the other, those beside each other at once, up to the first that
+    /// fails.
     pub(crate) async fn carry_out(&self, steps: &[Step], id: &str) -> Result<Option<Made>, Error> {
         let mut entity = None;
         let mut fresh = false;
-        for step in steps {
+        for together in steps.chunk_by(Step::is_beside) {
             let before = self.progress.get();
             self.progress.set(|inner| {
-                inner.step = Some(step.to_string());
+                inner.step = named(together);
                 inner.trace = Trace::Entity(id.to_owned());
                 inner.wrote = true;
-                inner.made |= step.is_claim();
+                inner.made |= together.iter().any(Step::is_claim);
             });
-            // A missing user is no sign of a copy that lags: nobody just made it.
-            let waits = fresh && !matches!(step, Step::AddUser { .. });
-            match self.iam.apply(step, waits).await {
-                Ok(made) => {
-                    tracing::info!(step = %step, "applied");
-                    fresh |= step.opens();
-                    self.progress.set(|inner| inner.note(step));
-                    if !matches!(step, Step::CreatePolicy { .. }) {
-                        entity = entity.or(made);
+            let tries = together.iter().map(async |step| {
+                // A missing user is no sign of a copy that lags: nobody just made it.
+                let waits = fresh && !matches!(step, Step::AddUser { .. });
+                (step, self.iam.apply(step, waits).await)
+            });
+            let tried: Vec<_> = stream::iter(tries).buffered(AT_ONCE).collect().await;
+            let mut failures = Vec::new();
+            for (step, result) in tried {
+                match result {
+                    Ok(made) => {
+                        tracing::info!(step = %step, "applied");
+                        fresh |= step.opens();
+                        self.progress.set(|inner| inner.note(step));
+                        if !matches!(step, Step::CreatePolicy { .. }) {
+                            entity = entity.or(made);
+                        }
                     }
-                }
-                Err(failure) => {
-                    // Refused for certain: as if it had not been tried. All else may be the
-                    // SDK's second try, and the first one may have taken effect.
-                    if matches!(failure.kind, Kind::Denied | Kind::NotFound | Kind::Other) {
-                        self.progress.set(|inner| *inner = Inner { step: inner.step.take(), ..before });
-                    } else if failure.kind == Kind::Exists && step.is_claim() {
-                        // This run's own, of a lost first try, or a stranger's: that it
-                        // stands there proves nothing.
-                        self.progress.set(|inner| (inner.trace, inner.made) = (before.trace, before.made));
-                    } else if failure.kind == Kind::Throttled {
-                        // What a lost first try made is for the next event to find: undone
-                        // here, it might be the live entity that a read did not show.
-                        self.progress.set(|inner| inner.made = before.made);
-                    }
-                    return Err(Error::Step { step: Box::new(step.clone()), failure });
+                    Err(failure) => failures.push((step, failure)),
                 }
             }
+            let nothing_done = failures.len() == together.len() && failures.iter().all(|(_, f)| is_certain(f));
+            let Some((step, failure)) = failures.into_iter().next() else { continue };
+            if nothing_done {
+                // As if it had not been tried.
+                self.progress.set(|inner| *inner = Inner { step: inner.step.take(), ..before });
+            } else if failure.kind == Kind::Exists && step.is_claim() {
+                // This run's own, of a lost first try, or a stranger's: that it stands there
+                // proves nothing.
+                self.progress.set(|inner| (inner.trace, inner.made) = (before.trace, before.made));
+            } else if failure.kind == Kind::Throttled {
+                // What a lost first try made is for the next event to find: undone here, it
+                // might be the live entity that a read did not show.
+                self.progress.set(|inner| inner.made = before.made);
+            }
+            return Err(Error::Step { step: Box::new(step.clone()), failure });
         }
         Ok(entity)
     }
@@ -64,6 +76,21 @@ impl Lifecycle<'_> {
             }
         }
     }
+}
+
+/// What is being carried out, for the reason of a run that is cut off.
+fn named(together: &[Step]) -> Option<String> {
+    let first = together.first()?;
+    Some(match together.len() {
+        1 => first.to_string(),
+        count => format!("{first}, and {} more at once", count - 1),
+    })
+}
+
+/// Refused, and so without effect. All else may be the SDK's second try, and the first one
+/// may have taken effect.
+fn is_certain(failure: &Failure) -> bool {
+    matches!(failure.kind, Kind::Denied | Kind::NotFound | Kind::Other)
 }
 
 /// IAM is not as it was read: another run, a lost answer (after which the SDK's second

@@ -153,6 +153,20 @@ impl Step {
         )
     }
 
+    /// Whether both may be under way at once: no order of the two is safer, and neither
+    /// needs the other.
+    pub fn is_beside(&self, next: &Self) -> bool {
+        match (self, next) {
+            (Self::AddUser { .. }, Self::AddUser { .. })
+            | (Self::RemoveUser { .. }, Self::RemoveUser { .. })
+            | (Self::DeleteInlinePolicy { .. }, Self::DeleteInlinePolicy { .. }) => true,
+            (Self::DeletePolicyVersion { policy: one, .. }, Self::DeletePolicyVersion { policy: other, .. }) => {
+                one == other
+            }
+            _ => false,
+        }
+    }
+
     /// Steps by which a role or a group becomes this owner's.
     pub fn is_claim(&self) -> bool {
         matches!(

@@ -6,6 +6,7 @@ use aws_sdk_iam::error::SdkError;
 use aws_sdk_iam::types::Tag;
 use aws_smithy_runtime_api::http::Response;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use futures_util::future::try_join_all;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use percent_encoding::percent_decode_str;
 use sagemaker_external::arn::PolicyArn;
@@ -14,13 +15,14 @@ use sagemaker_external::failure::{Failure, Kind};
 use super::{Iam, SETTLE, failure, unreadable};
 use crate::found::FoundRole;
 use crate::owner::Owner;
-use crate::pack::MOST_POLICIES;
+use crate::pack::{MOST_POLICIES, POLICIES_PER_ROLE};
 use crate::role::RolePlace;
 use crate::role_plan::{Policy, Role, RoleState};
 use crate::step::{Step, Tags};
 
-/// How many of them are looked up at once.
-const AT_ONCE: usize = 5;
+/// How many policies or roles are read at once, beside what is asked of the role itself:
+/// a policy takes three calls, and IAM throttles bursts.
+pub(super) const AT_ONCE: usize = 5;
 
 /// Which of a grant's numbered policies are looked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,10 +33,32 @@ pub enum Numbers {
     All,
 }
 
+/// So many numbers in a row that are not there end the count: one may have gone with the
+/// role before a replacement.
+const GAP: usize = 2;
+
+impl Numbers {
+    /// How many numbers are asked for at once, after so many in a row that are not there.
+    fn batch(self, missing: usize) -> usize {
+        match self {
+            // No more than must be asked for in any case.
+            Self::Counted => GAP.saturating_sub(missing),
+            // A role's own first: only beside a replacement are there others.
+            Self::All => POLICIES_PER_ROLE,
+        }
+    }
+}
+
+/// What GetPolicy says.
+struct Head {
+    default_version: String,
+    tags: Tags,
+}
+
 impl Iam {
     /// Everything around one role: itself, the policies under our names and those
     /// attached, and which other roles are of the same owner. `also` names where
-    /// an earlier wish put its policies.
+    /// an earlier wish put its policies. What does not wait for an answer is asked at once.
     pub async fn role_state(
         &self,
         place: &RolePlace,
@@ -42,66 +66,84 @@ impl Iam {
         owner: &Owner,
         numbers: Numbers,
     ) -> Result<RoleState, Failure> {
-        let (role, policies) = tokio::join!(self.role(place.name.as_str()), self.numbered(place, numbers));
-        let (mut role, mut policies) = (role?, policies?);
-        // An adopted role, and its policies, stand where they were found, whatever path
-        // the properties name.
-        let path = role.as_ref().filter(|role| owner.owns(&role.tags)).map_or(&place.path, |role| &role.arn.path);
-        let here = RolePlace { path: path.clone(), ..place.clone() };
+        let (role, policies) =
+            tokio::join!(self.role_around(place, also, owner, numbers), self.numbered(place, numbers));
+        let ((role, around), mut policies) = (role?, policies?);
+        policies.extend(around);
+        if let Some(role) = role.as_ref().filter(|role| role.arn == here(place, Some(role), owner).role_arn()) {
+            // And those to be attached again where the role is given back.
+            let detached = FoundRole::read(&role.tags).map(|found| found.detached).unwrap_or_default();
+            let arns = role.attached.union(&detached).filter_map(|arn| arn.parse::<PolicyArn>().ok());
+            let unread = arns.filter(|arn| arn.account == place.account && !policies.contains_key(arn));
+            policies.extend(self.attached_policies(unread.collect()).await?);
+        }
+        let sharing = policies.values().filter(|policy| owner.owns(&policy.tags)).flat_map(|policy| &policy.roles);
+        let others: BTreeSet<String> = sharing.filter(|name| *name != place.name.as_str()).cloned().collect();
+        let reads = others.into_iter().map(async |name| Ok((self.role(&name).await?, name)));
+        let (mut kin, mut unseen) = (BTreeSet::new(), BTreeSet::new());
+        for (role, name) in stream::iter(reads).buffered(AT_ONCE).try_collect::<Vec<_>>().await? {
+            match role {
+                Some(role) if owner.owns(&role.tags) => _ = kin.insert(name),
+                Some(_) => {}
+                None => _ = unseen.insert(name),
+            }
+        }
+        Ok(RoleState { role, policies, kin, unseen })
+    }
+
+    /// The role with all that hangs on it, and the policies that only it tells of.
+    async fn role_around(
+        &self,
+        place: &RolePlace,
+        also: Option<&RolePlace>,
+        owner: &Owner,
+        numbers: Numbers,
+    ) -> Result<(Option<Role>, BTreeMap<PolicyArn, Policy>), Failure> {
+        let role = self.role(place.name.as_str()).await?;
+        let here = here(place, role.as_ref(), owner);
         let moved = (here.path != place.path).then(|| here.clone());
         let renamed = also
             .filter(|also| also.name == place.name && also.policy_name != place.policy_name)
             .map(|also| RolePlace { policy_name: also.policy_name.clone(), ..here.clone() });
-        for place in moved.into_iter().chain(renamed) {
-            policies.extend(self.numbered(&place, numbers).await?);
+        let at = async |place: Option<RolePlace>| match place {
+            Some(place) => self.numbered(&place, numbers).await,
+            None => Ok(BTreeMap::new()),
+        };
+        let (role, moved, renamed) = tokio::join!(self.filled(role, &here), at(moved), at(renamed));
+        Ok((role?, moved?.into_iter().chain(renamed?).collect()))
+    }
+
+    /// The role with its lists. One at another path is nobody's business here, and may
+    /// not be read further.
+    async fn filled(&self, role: Option<Role>, here: &RolePlace) -> Result<Option<Role>, Failure> {
+        let Some(role) = role else { return Ok(None) };
+        if role.arn != here.role_arn() {
+            return Ok(Some(role));
         }
-        // A role at another path is nobody's business here, and may not be read further.
-        let mut lost = None;
-        if let Some(role) = role.as_mut().filter(|role| role.arn == here.role_arn()) {
-            let name = place.name.as_str();
-            let (attached, inline, profiles) =
-                tokio::join!(self.attached(name), self.inline(name), self.profiles(name));
-            match (attached, inline, profiles) {
-                (Ok(attached), Ok(inline), Ok(profiles)) => {
-                    (role.attached, role.inline, role.instance_profiles) = (attached, inline, profiles);
-                }
-                (Err(failure), _, _) | (_, Err(failure), _) | (_, _, Err(failure)) => lost = Some(failure),
+        let name = role.arn.name.as_str();
+        let lists = tokio::join!(self.attached(name), self.inline(name), self.profiles(name));
+        match lists {
+            (Ok(attached), Ok(inline), Ok(instance_profiles)) => {
+                Ok(Some(Role { attached, inline, instance_profiles, ..role }))
             }
-            // And those to be attached again where the role is given back.
-            let detached = FoundRole::read(&role.tags).map(|found| found.detached).unwrap_or_default();
-            for arn in role.attached.union(&detached).filter_map(|arn| arn.parse::<PolicyArn>().ok()) {
-                if arn.account != place.account || policies.contains_key(&arn) {
-                    continue;
-                }
-                match self.policy(&arn).await {
-                    Ok(Some(policy)) => _ = policies.insert(arn, policy),
-                    Ok(None) => {}
-                    // Outside the provisioner's permissions: a stranger's, left alone.
-                    Err(failure) if failure.kind == Kind::Denied => {}
-                    Err(failure) => return Err(failure),
-                }
-            }
+            // Gone between two reads: as if it had not been there at the first.
+            (Err(failure), ..) | (_, Err(failure), _) | (.., Err(failure)) => match self.role(name).await? {
+                None => Ok(None),
+                Some(_) => Err(failure),
+            },
         }
-        // Gone between two reads: as if it had not been there at the first.
-        if let Some(failure) = lost {
-            match self.role(place.name.as_str()).await? {
-                None => role = None,
-                Some(_) => return Err(failure),
-            }
-        }
-        let (mut kin, mut unseen) = (BTreeSet::new(), BTreeSet::new());
-        let sharing = policies.values().filter(|policy| owner.owns(&policy.tags)).flat_map(|policy| &policy.roles);
-        for name in sharing.collect::<BTreeSet<_>>() {
-            if name == place.name.as_str() {
-                continue;
-            }
-            match self.role(name).await? {
-                Some(role) if owner.owns(&role.tags) => _ = kin.insert(name.clone()),
-                Some(_) => {}
-                None => _ = unseen.insert(name.clone()),
-            }
-        }
-        Ok(RoleState { role, policies, kin, unseen })
+    }
+
+    /// Those of these policies that are there and may be read.
+    async fn attached_policies(&self, arns: Vec<PolicyArn>) -> Result<Vec<(PolicyArn, Policy)>, Failure> {
+        let reads = arns.into_iter().map(async |arn| match self.policy(&arn).await {
+            Ok(policy) => Ok(policy.map(|policy| (arn, policy))),
+            // Outside the provisioner's permissions: a stranger's, left alone.
+            Err(failure) if failure.kind == Kind::Denied => Ok(None),
+            Err(failure) => Err(failure),
+        });
+        let read: Vec<_> = stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
+        Ok(read.into_iter().flatten().collect())
     }
 
     /// Whether the role or group that a step acts on is not there; by the two look-ups
@@ -145,35 +187,57 @@ impl Iam {
         }
     }
 
-    /// Policies `NAME`, `NAME-2`, … that are there.
+    /// Policies `NAME`, `NAME-2`, … that are there. While the next numbers are asked for,
+    /// what was found is read.
     async fn numbered(&self, place: &RolePlace, numbers: Numbers) -> Result<BTreeMap<PolicyArn, Policy>, Failure> {
-        if numbers == Numbers::All {
-            let arns: Vec<PolicyArn> = (0..MOST_POLICIES).map_while(|index| place.policy_arn(index)).collect();
-            let reads = arns.into_iter().map(async |arn| Ok((self.policy(&arn).await?, arn)));
-            let read: Vec<_> = stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
-            return Ok(read.into_iter().filter_map(|(policy, arn)| Some((arn, policy?))).collect());
-        }
         let mut policies = BTreeMap::new();
-        let mut missing = 0;
-        for arn in (0..).map_while(|index| place.policy_arn(index)) {
-            match self.policy(&arn).await? {
-                Some(policy) => {
-                    policies.insert(arn, policy);
-                    missing = 0;
-                }
-                // One may have gone with the role before a replacement.
-                None if missing == 0 => missing = 1,
-                None => break,
+        let mut arns = (0..MOST_POLICIES).map_while(|index| place.policy_arn(index));
+        let (mut missing, mut there) = (0, Vec::new());
+        loop {
+            let batch: Vec<PolicyArn> = arns.by_ref().take(numbers.batch(missing)).collect();
+            if batch.is_empty() && there.is_empty() {
+                return Ok(policies);
+            }
+            let (heads, bodies) = tokio::join!(self.heads(batch), self.bodies(std::mem::take(&mut there)));
+            policies.extend(bodies?);
+            for (arn, head) in heads? {
+                missing = if head.is_some() { 0 } else { missing + 1 };
+                there.extend(head.map(|head| (arn, head)));
             }
         }
-        Ok(policies)
+    }
+
+    async fn heads(&self, arns: Vec<PolicyArn>) -> Result<Vec<(PolicyArn, Option<Head>)>, Failure> {
+        let reads = arns.into_iter().map(async |arn| self.head(&arn).await.map(|head| (arn, head)));
+        try_join_all(reads).await
+    }
+
+    async fn bodies(&self, heads: Vec<(PolicyArn, Head)>) -> Result<Vec<(PolicyArn, Policy)>, Failure> {
+        let reads = heads.into_iter().map(async |(arn, head)| {
+            let policy = self.body(&arn, head).await?;
+            Ok(policy.map(|policy| (arn, policy)))
+        });
+        let read: Vec<_> = stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
+        Ok(read.into_iter().flatten().collect())
     }
 
     async fn policy(&self, arn: &PolicyArn) -> Result<Option<Policy>, Failure> {
+        match self.head(arn).await? {
+            Some(head) => self.body(arn, head).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn head(&self, arn: &PolicyArn) -> Result<Option<Head>, Failure> {
+        let answer = found(self.client.get_policy().policy_arn(arn.to_string()).send().await)?;
+        Ok(answer.and_then(|answer| answer.policy).map(|policy| Head {
+            default_version: policy.default_version_id.unwrap_or_default(),
+            tags: own_tags(policy.tags.unwrap_or_default()),
+        }))
+    }
+
+    async fn body(&self, arn: &PolicyArn, Head { default_version, tags }: Head) -> Result<Option<Policy>, Failure> {
         let arn = arn.to_string();
-        let Some(answer) = found(self.client.get_policy().policy_arn(&arn).send().await)? else { return Ok(None) };
-        let Some(policy) = answer.policy else { return Ok(None) };
-        let default_version = policy.default_version_id.unwrap_or_default();
         let get = self.client.get_policy_version().policy_arn(&arn).version_id(&default_version).send();
         let (document, versions, entities) = tokio::join!(get, self.versions(&arn), self.entities(&arn));
         // Gone between two reads: as if it had not been there at the first.
@@ -183,7 +247,7 @@ impl Iam {
             document: decoded(document.policy_version.and_then(|version| version.document).as_deref()),
             versions: versions?,
             default_version,
-            tags: own_tags(policy.tags.unwrap_or_default()),
+            tags,
             roles,
             others,
         }))
@@ -245,6 +309,13 @@ impl Iam {
         }
         Ok(names)
     }
+}
+
+/// An adopted role, and its policies, stand where they were found, whatever path the
+/// properties name.
+fn here(place: &RolePlace, role: Option<&Role>, owner: &Owner) -> RolePlace {
+    let path = role.filter(|role| owner.owns(&role.tags)).map_or(&place.path, |role| &role.arn.path);
+    RolePlace { path: path.clone(), ..place.clone() }
 }
 
 /// `None` where IAM says that there is no such entity.

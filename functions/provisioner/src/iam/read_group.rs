@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
+use futures_util::{StreamExt, TryStreamExt, stream};
 use sagemaker_external::failure::Failure;
 
-use super::read::{decoded, found};
+use super::read::{AT_ONCE, decoded, found};
 use super::{Iam, unreadable};
 use crate::group::GroupPlace;
 use crate::group_plan::Group;
@@ -50,12 +51,12 @@ impl Iam {
         let mut policies = BTreeMap::new();
         while let Some(page) = pages.next().await {
             let Some(page) = found(page)? else { break };
-            for policy in page.policy_names {
+            let reads = page.policy_names.into_iter().map(async |policy| {
                 let get = self.client.get_group_policy().group_name(name).policy_name(&policy).send();
-                if let Some(answer) = found(get.await)? {
-                    policies.insert(policy, decoded(Some(&answer.policy_document)));
-                }
-            }
+                Ok(found(get.await)?.map(|answer| (policy, decoded(Some(&answer.policy_document)))))
+            });
+            let read: Vec<_> = stream::iter(reads).buffered(AT_ONCE).try_collect().await?;
+            policies.extend(read.into_iter().flatten());
         }
         Ok(policies)
     }

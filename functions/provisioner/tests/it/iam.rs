@@ -1,7 +1,7 @@
 //! A stand-in for IAM behind the real SDK client: strict where the public
 //! emulators are lenient (names, paths and documents; names that differ in case;
 //! conflicts on deletion; quotas; pages of two; copies that lag), and it counts
-//! every call.
+//! every call, and those that are under way at once.
 
 mod documents;
 mod groups;
@@ -12,6 +12,7 @@ mod rules;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use aws_sdk_iam::config::{BehaviorVersion, Credentials, Region};
 use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn};
@@ -38,6 +39,8 @@ pub struct Iam {
 pub struct World {
     pub partition: String,
     pub account: String,
+    /// How many items of a list come at once.
+    pub page: usize,
     /// By lower-cased name: IAM's names differ in more than case.
     pub roles: BTreeMap<String, Role>,
     pub policies: BTreeMap<String, Policy>,
@@ -60,6 +63,11 @@ pub struct World {
     pub unknown_principals: BTreeMap<String, usize>,
     /// How far the copies are behind what is made from now on.
     pub lag: Lag,
+    /// How long an answer takes. On a clock that stands still but for what is waited for, the
+    /// time of an event in these is its number of sequential round trips.
+    pub latency: Duration,
+    pub in_flight: usize,
+    pub most_in_flight: usize,
     young: BTreeMap<String, Lag>,
     made: u32,
 }
@@ -147,7 +155,10 @@ type Answer = Result<String, Refusal>;
 impl Iam {
     pub fn new(account: &str) -> Self {
         let iam = Self::default();
-        (iam.world().partition, iam.world().account) = ("aws".to_owned(), account.to_owned());
+        {
+            let mut world = iam.world();
+            (world.partition, world.account, world.page) = ("aws".to_owned(), account.to_owned(), PAGE);
+        }
         iam
     }
 
@@ -232,7 +243,17 @@ impl HttpConnector for Iam {
         };
         let mut response = HttpResponse::new(status.try_into().expect("a status"), SdkBody::from(body));
         response.headers_mut().insert("content-type", "text/xml");
-        HttpConnectorFuture::ready(Ok(response))
+        if world.latency.is_zero() {
+            return HttpConnectorFuture::ready(Ok(response));
+        }
+        world.in_flight += 1;
+        world.most_in_flight = world.most_in_flight.max(world.in_flight);
+        let (latency, iam) = (world.latency, self.clone());
+        HttpConnectorFuture::new(async move {
+            tokio::time::sleep(latency).await;
+            iam.world().in_flight -= 1;
+            Ok(response)
+        })
     }
 }
 
@@ -269,7 +290,9 @@ impl World {
             "TagRole" => self.tag_role(f),
             "UntagRole" => self.untag_role(f),
             "ListAttachedRolePolicies" => self.list_attached(f),
-            "ListRolePolicies" => Ok(list_xml("PolicyNames", self.role(f)?.inline.keys().cloned().collect(), f, PAGE)),
+            "ListRolePolicies" => {
+                Ok(list_xml("PolicyNames", self.role(f)?.inline.keys().cloned().collect(), f, self.page))
+            }
             "ListInstanceProfilesForRole" => self.list_profiles(f),
             "DeleteRolePolicy" => self.delete_role_policy(f),
             "AttachRolePolicy" => self.attach(f),
@@ -289,7 +312,7 @@ impl World {
             "CreateGroup" => self.create_group(f),
             "GetGroup" => self.get_group(f),
             "ListGroupPolicies" => {
-                Ok(list_xml("PolicyNames", self.group(f)?.inline.keys().cloned().collect(), f, PAGE))
+                Ok(list_xml("PolicyNames", self.group(f)?.inline.keys().cloned().collect(), f, self.page))
             }
             "GetGroupPolicy" => self.get_group_policy(f),
             "ListAttachedGroupPolicies" => self.list_group_attached(f),

@@ -34,5 +34,6 @@ mod replace;
 mod settle;
 mod stage;
 mod sweep;
+mod trips;
 mod update;
 mod wire;

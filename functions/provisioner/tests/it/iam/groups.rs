@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use super::documents::{self, GROUP_INLINE, quota};
-use super::{Answer, Group, PAGE, Refusal, World, encoded, missing};
+use super::{Answer, Group, Refusal, World, encoded, missing};
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 
@@ -47,7 +47,7 @@ impl World {
             let arn = self.arn("user", "/", name);
             format!("<UserName>{name}</UserName><Path>/</Path><UserId>AIDAX</UserId><Arn>{arn}</Arn><CreateDate>2026-01-01T00:00:00Z</CreateDate>")
         });
-        Ok(self.group_xml(group) + &list_xml("Users", users.collect(), f, PAGE))
+        Ok(self.group_xml(group) + &list_xml("Users", users.collect(), f, self.page))
     }
 
     pub(super) fn get_group_policy(&self, f: &Fields) -> Answer {
@@ -62,7 +62,7 @@ impl World {
     pub(super) fn list_group_attached(&self, f: &Fields) -> Answer {
         let attached = self.group(f)?.attached.iter();
         let items = attached.map(|arn| format!("<PolicyName>x</PolicyName><PolicyArn>{arn}</PolicyArn>"));
-        Ok(list_xml("AttachedPolicies", items.collect(), f, PAGE))
+        Ok(list_xml("AttachedPolicies", items.collect(), f, self.page))
     }
 
     /// Overwrites silently, as IAM does (U34); the quota counts all of them together.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::documents::{self, quota};
-use super::{Answer, PAGE, Policy, Refusal, World, done, encoded, missing, rules};
+use super::{Answer, Policy, Refusal, World, done, encoded, missing, rules};
 use crate::wire::{Fields, list_xml, tags_xml, text_xml};
 
 impl World {
@@ -76,7 +76,7 @@ impl World {
                 *version == policy.default
             )
         });
-        Ok(list_xml("Versions", items.collect(), f, PAGE))
+        Ok(list_xml("Versions", items.collect(), f, self.page))
     }
 
     pub(super) fn create_policy_version(&mut self, f: &Fields) -> Answer {
@@ -132,7 +132,7 @@ impl World {
             .iter()
             .map(|user| format!("<member><UserName>{user}</UserName><UserId>AIDAX</UserId></member>"))
             .collect();
-        Ok(format!("<PolicyUsers>{users}</PolicyUsers>{}", list_xml("PolicyRoles", roles, f, PAGE)))
+        Ok(format!("<PolicyUsers>{users}</PolicyUsers>{}", list_xml("PolicyRoles", roles, f, self.page)))
     }
 
     pub(super) fn delete_policy(&mut self, f: &Fields) -> Answer {

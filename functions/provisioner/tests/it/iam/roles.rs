@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::documents::{self, quota};
-use super::{Answer, PAGE, Refusal, Role, World, done, encoded, missing, rules};
+use super::{Answer, Refusal, Role, World, done, encoded, missing, rules};
 use crate::wire::{Fields, list_xml, tags_xml, text_xml};
 
 impl World {
@@ -83,7 +83,7 @@ impl World {
             let name = arn.rsplit('/').next().unwrap_or_default();
             format!("<PolicyName>{name}</PolicyName><PolicyArn>{arn}</PolicyArn>")
         });
-        Ok(list_xml("AttachedPolicies", items.collect(), f, PAGE))
+        Ok(list_xml("AttachedPolicies", items.collect(), f, self.page))
     }
 
     pub(super) fn list_profiles(&self, f: &Fields) -> Answer {
@@ -93,7 +93,7 @@ impl World {
                 "<InstanceProfileName>{name}</InstanceProfileName><Path>/</Path><InstanceProfileId>AIPAX</InstanceProfileId><Arn>{arn}</Arn><CreateDate>2026-01-01T00:00:00Z</CreateDate><Roles/>"
             )
         });
-        Ok(list_xml("InstanceProfiles", items.collect(), f, PAGE))
+        Ok(list_xml("InstanceProfiles", items.collect(), f, self.page))
     }
 
     pub(super) fn delete_role_policy(&mut self, f: &Fields) -> Answer {
