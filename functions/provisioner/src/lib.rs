@@ -5,10 +5,11 @@
 //!
 //! `main → handler → lifecycle (with removal and apply) → the rest`. `request`, `response_url`, `properties`, `owner`,
 //! `role`, `role_plan`, `rights`, `role_retire`, `adopt`, `pack`, `group`, `grants`, `found` and `step` are pure; `iam` and `callback` have the
-//! effects, one service each.
+//! effects, one service each, over `transport`.
 
 mod adopt;
 mod apply;
+pub mod aws;
 pub mod callback;
 pub mod code;
 pub mod error;
@@ -34,3 +35,4 @@ pub mod role;
 pub mod role_plan;
 pub mod role_retire;
 pub mod step;
+pub mod transport;

@@ -16,6 +16,7 @@ mod create;
 mod delete;
 mod drift;
 mod dry_run;
+mod environment;
 mod events;
 mod give_back;
 mod grants;
