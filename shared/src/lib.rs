@@ -1,5 +1,5 @@
 //! The vocabulary that both functions share: names, ARNs, policy documents, grants,
-//! what a failure means, the one HTTP client, the release, and the logs with their
+//! what a failure means, how AWS is connected to, the release, and the logs with their
 //! metrics.
 //!
 //! Everything here parses at the edge: a value of one of these types cannot be
@@ -7,7 +7,6 @@
 
 pub mod api_arn;
 pub mod arn;
-pub mod aws;
 pub mod codes;
 pub mod failure;
 pub mod grants;
@@ -17,5 +16,6 @@ pub mod pattern;
 pub mod policy;
 pub mod release;
 pub mod telemetry;
+pub mod transport;
 
 pub use name::Invalid;

@@ -14,12 +14,13 @@
 use std::error::Error;
 
 use aws_sdk_sagemakerruntime::Client;
-use aws_sdk_sagemakerruntime::config::Builder;
 use aws_sdk_sagemakerruntime::config::endpoint::{Endpoint, EndpointFuture, Params, ResolveEndpoint};
+use aws_sdk_sagemakerruntime::config::{BehaviorVersion, Config, Credentials, Region};
 use aws_sdk_sagemakerruntime::primitives::Blob;
 use aws_sdk_sagemakerruntime::types::ResponseStream;
+use aws_smithy_runtime_api::client::http::http_client_fn;
 use aws_smithy_types::endpoint::EndpointAuthScheme;
-use sagemaker_external::aws;
+use sagemaker_external::transport;
 
 #[derive(Debug)]
 struct Api {
@@ -43,9 +44,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
         return Err("give an endpoint's name and a body".into());
     };
     let input = arguments.next().unwrap_or("s3://bucket/input".to_owned());
-    let api = Api { url: std::env::var("API_URL")?, region: std::env::var("AWS_REGION")? };
-    let config = aws::config(&aws::http_client()).await;
-    let client = Client::from_conf(Builder::from(&config).endpoint_resolver(api).build());
+    let region = std::env::var("AWS_REGION")?;
+    let (key, secret) = (std::env::var("AWS_ACCESS_KEY_ID")?, std::env::var("AWS_SECRET_ACCESS_KEY")?);
+    let token = std::env::var("AWS_SESSION_TOKEN").ok();
+    let connector = transport::connector();
+    let config = Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(region.clone()))
+        .credentials_provider(Credentials::new(key, secret, token, None, "environment"))
+        .http_client(http_client_fn(move |_, _| connector.clone()))
+        .endpoint_resolver(Api { url: std::env::var("API_URL")?, region });
+    let client = Client::from_conf(config.build());
 
     let answer = client.invoke_endpoint().endpoint_name(&endpoint).body(Blob::new(body.clone())).send().await?;
     println!("InvokeEndpoint: {}", text(answer.body));

@@ -1,15 +1,13 @@
-//! HTTP to AWS: the only file that connects.
+//! HTTP to AWS: the only file that sends.
 //!
-//! hyper over rustls with ring, HTTP/1.1, no proxies and no redirects (S19). The pool
-//! is small and our own, for two things that an ordinary client does not tell or do:
-//! whether a request was certainly never sent (R04), and connections that are made
-//! before the first request.
+//! HTTP/1.1, no proxies and no redirects (S19). The pool is small and our own, for two
+//! things that an ordinary client does not tell or do: whether a request was certainly
+//! never sent (R04), and connections that are made before the first request.
 
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
@@ -17,17 +15,9 @@ use http::uri::{Authority, Scheme};
 use http::{Request, Response, Uri};
 use http_body_util::Full;
 use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::connect::HttpConnector;
 use lambda_runtime::Service as _;
-use rustls::{ClientConfig, RootCertStore};
-use tokio::time::{Instant, timeout};
-
-/// Idle connections are dropped before AWS's front ends drop them (about 20 s for the
-/// shortest-lived), so that a thawed function rarely meets a dead one.
-const IDLE: Duration = Duration::from_secs(15);
-/// For TCP and TLS together: the SDK's own limit.
-const CONNECT: Duration = Duration::from_millis(3100);
+use sagemaker_external::transport::{Connect, IDLE};
+use tokio::time::Instant;
 
 /// Why there is no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +45,7 @@ pub trait Http: Send + Sync {
 pub struct Pool {
     idle: Arc<Idle>,
     /// The roots of trust, read when the first connection needs them.
-    connector: std::sync::OnceLock<HttpsConnector<HttpConnector>>,
+    connector: OnceLock<Connect>,
 }
 
 /// Connections that wait for a request, by where they lead; the last used comes last.
@@ -139,9 +129,8 @@ impl Pool {
     }
 
     async fn connect(&self, uri: &Uri) -> Result<SendRequest<Full<Bytes>>, Lost> {
-        let mut connector = self.connector.get_or_init(connector).clone();
-        let stream = timeout(CONNECT, connector.call(uri.clone())).await;
-        let stream = stream.map_err(|_| Lost::Unsent)?.map_err(|_| Lost::Unsent)?;
+        let mut connector = self.connector.get_or_init(Connect::trusting_the_system).clone();
+        let stream = connector.call(uri.clone()).await.map_err(|_| Lost::Unsent)?;
         let (sender, connection) = handshake(stream).await.map_err(|_| Lost::Unsent)?;
         tokio::spawn(connection);
         Ok(sender)
@@ -157,27 +146,6 @@ fn park(idle: &Idle, place: Place, sender: SendRequest<Full<Bytes>>) {
     let kept = idle.entry(place).or_default();
     kept.retain(|connection| !connection.sender.is_closed());
     kept.push(Connection { sender, since: Instant::now() });
-}
-
-fn connector() -> HttpsConnector<HttpConnector> {
-    let mut http = HttpConnector::new();
-    http.set_nodelay(true);
-    // The TLS layer takes `https`.
-    http.enforce_http(false);
-    HttpsConnector::from((http, tls()))
-}
-
-/// rustls with ring: its first handshake costs a tenth of aws-lc's, whose jitter
-/// entropy takes 38 ms of processor time.
-fn tls() -> ClientConfig {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let versions = &[&rustls::version::TLS13, &rustls::version::TLS12];
-    match ClientConfig::builder_with_provider(provider).with_protocol_versions(versions) {
-        Ok(builder) => builder.with_root_certificates(roots).with_no_client_auth(),
-        Err(_) => unreachable!("ring has suites of both versions"),
-    }
 }
 
 /// Nothing of ours panics while it holds one of these.

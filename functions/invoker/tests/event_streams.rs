@@ -128,7 +128,7 @@ async fn received(stream: Vec<u8>) -> (Vec<Vec<u8>>, Result<(), SdkError<Respons
     let config = aws_sdk_sagemakerruntime::Config::builder()
         .behavior_version_latest()
         .region(Region::new("us-east-1"))
-        .credentials_provider(Credentials::for_tests())
+        .credentials_provider(Credentials::new("AKIDEXAMPLE", "secret", None, None, "test"))
         .http_client(cloud);
     let client = aws_sdk_sagemakerruntime::Client::from_conf(config.build());
     let sent = client.invoke_endpoint_with_response_stream().endpoint_name("iris").body(Blob::new([])).send().await;

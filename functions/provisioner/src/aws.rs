@@ -1,8 +1,9 @@
 //! The SDK's configuration, from what Lambda puts into the environment.
 
 use aws_sdk_iam::Config;
-use aws_sdk_iam::config::{BehaviorVersion, Credentials, Region};
+use aws_sdk_iam::config::{AppName, BehaviorVersion, Credentials, Region};
 use aws_smithy_runtime_api::client::http::{SharedHttpConnector, http_client_fn};
+use sagemaker_external::release::APP_NAME;
 
 use crate::iam;
 
@@ -23,6 +24,7 @@ pub fn config(variable: impl Fn(&str) -> Option<String>, connector: &SharedHttpC
         .region(given("AWS_REGION").map(Region::new))
         .http_client(http_client_fn(move |_, _| connector.clone()))
         .retry_config(iam::retries());
+    config.set_app_name(AppName::new(APP_NAME).ok());
     config.set_credentials_provider(credentials.map(aws_sdk_iam::config::SharedCredentialsProvider::new));
     config.set_endpoint_url(given("AWS_ENDPOINT_URL_IAM").or_else(|| given("AWS_ENDPOINT_URL")));
     config.set_use_fips(is_on("AWS_USE_FIPS_ENDPOINT"));

@@ -5,7 +5,7 @@
 //!
 //! `main → handler → lifecycle (with removal and apply) → the rest`. `request`, `response_url`, `properties`, `owner`,
 //! `role`, `role_plan`, `rights`, `role_retire`, `adopt`, `pack`, `group`, `grants`, `found` and `step` are pure; `iam` and `callback` have the
-//! effects, one service each, over `transport`.
+//! effects, one service each.
 
 mod adopt;
 mod apply;
@@ -35,4 +35,3 @@ pub mod role;
 pub mod role_plan;
 pub mod role_retire;
 pub mod step;
-pub mod transport;

@@ -1,10 +1,10 @@
 //! The Lambda function: clients once, then one event after the other.
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use provisioner::aws;
 use provisioner::handler::{Invocation, Provisioner, Settings};
 use provisioner::iam::Iam;
-use provisioner::{aws, transport};
-use sagemaker_external::telemetry;
+use sagemaker_external::{telemetry, transport};
 use serde_json::Value;
 
 #[tokio::main(flavor = "current_thread")]

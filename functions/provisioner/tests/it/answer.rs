@@ -183,7 +183,7 @@ async fn c02_c03_c04_the_put_on_the_wire() {
         ..Settings::read(|name| (name == "PERMISSIONS_BOUNDARY_ARN").then(|| crate::stage::BOUNDARY.to_owned()))
     };
     let iam = Iam::new(ACCOUNT);
-    let connector = sagemaker_external::aws::http_connector();
+    let connector = sagemaker_external::transport::connector();
     let provisioner = Provisioner::new(provisioner::iam::Iam::new(iam.client()), connector, settings);
     let path = "/arn%3Aaws%3Acloudformation%7CRole?X-Amz-Signature=a%2Fb&X-Amz-Expires=7200";
     let bad =

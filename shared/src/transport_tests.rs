@@ -56,7 +56,7 @@ async fn get(connector: &SharedHttpConnector, uri: String) -> Result<(u16, Strin
 #[tokio::test]
 async fn s19_a_connection_is_kept_and_a_redirect_not_followed() {
     let address = serve(|stream| stream);
-    let connector = trusting(RootCertStore::empty());
+    let connector = pool(Connect::trusting(RootCertStore::empty()));
     for request in 0..3 {
         let answer = get(&connector, format!("http://{address}/?n={request}")).await.unwrap();
         assert_eq!(answer, (302, format!("0-{request}")));
@@ -81,15 +81,15 @@ async fn tls_is_spoken_with_whom_a_root_vouches_for_alone() {
     let server = Arc::new(server);
     let address = serve(move |stream| StreamOwned::new(ServerConnection::new(Arc::clone(&server)).unwrap(), stream));
     let uri = |path: &str| format!("https://localhost:{}/{path}", address.port());
-    let error = get(&trusting(RootCertStore::empty()), uri("")).await.unwrap_err();
+    let error = get(&pool(Connect::trusting(RootCertStore::empty())), uri("")).await.unwrap_err();
     assert!(error.is_io(), "{error:?}");
-    assert_eq!(get(&trusting(roots), uri("")).await.unwrap(), (302, "1-0".to_owned()));
+    assert_eq!(get(&pool(Connect::trusting(roots)), uri("")).await.unwrap(), (302, "1-0".to_owned()));
 }
 
 /// Both are what the SDK tries again.
 #[tokio::test(start_paused = true)]
 async fn who_does_not_answer_a_connection_is_given_up_in_time() {
-    let connector = trusting(RootCertStore::empty());
+    let connector = pool(Connect::trusting(RootCertStore::empty()));
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     assert!(get(&connector, format!("http://{closed}/")).await.unwrap_err().is_io());
     // It takes the connection and never says a word of TLS.

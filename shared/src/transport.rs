@@ -1,8 +1,7 @@
-//! HTTP to AWS: the only file that connects.
+//! HTTP to AWS: hyper over rustls with ring, HTTP/1.1, no proxies and no redirects (S19).
 //!
-//! hyper over rustls with ring, HTTP/1.1, no proxies and no redirects (S19). Not the SDK's
-//! own client, which brings HTTP/2 in, a tenth of the whole function: neither IAM nor S3
-//! speaks it.
+//! Not the SDK's own client: it brings HTTP/2 in, which no service here speaks, and with it
+//! a good part of a function's size.
 
 use std::error::Error;
 use std::fmt;
@@ -20,44 +19,27 @@ use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector as Tcp;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use lambda_runtime::Service;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tower_service::Service;
 
 /// Idle connections are dropped before AWS's front ends drop them (about 20 s for the
 /// shortest-lived), so that a thawed function rarely meets a dead one.
-const IDLE: Duration = Duration::from_secs(15);
+pub const IDLE: Duration = Duration::from_secs(15);
 /// For TCP and TLS together: the SDK's own limit.
 const CONNECT: Duration = Duration::from_millis(3_100);
 
-/// One pool of connections for whatever is asked of AWS. A failure to connect, or on the
-/// way, is an I/O error, which the SDK tries again.
+/// One pool of connections for whatever an SDK client, or one's own call, asks of AWS. A
+/// failure to connect, or on the way, is an I/O error, which the SDK tries again.
 pub fn connector() -> SharedHttpConnector {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    trusting(roots)
+    pool(Connect::trusting_the_system())
 }
 
-fn trusting(roots: RootCertStore) -> SharedHttpConnector {
-    let mut tcp = Tcp::new();
-    tcp.set_nodelay(true);
-    // The TLS layer takes `https`.
-    tcp.enforce_http(false);
+fn pool(connect: Connect) -> SharedHttpConnector {
     let mut client = Client::builder(TokioExecutor::new());
     client.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE);
-    SharedHttpConnector::new(Http(client.build(Connect(HttpsConnector::from((tcp, tls(roots)))))))
-}
-
-/// rustls with ring: its first handshake costs a tenth of aws-lc's, whose jitter
-/// entropy takes 38 ms of processor time.
-fn tls(roots: RootCertStore) -> ClientConfig {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let versions = &[&rustls::version::TLS13, &rustls::version::TLS12];
-    match ClientConfig::builder_with_provider(provider).with_protocol_versions(versions) {
-        Ok(builder) => builder.with_root_certificates(roots).with_no_client_auth(),
-        Err(_) => unreachable!("ring has suites of both versions"),
-    }
+    SharedHttpConnector::new(Http(client.build(connect)))
 }
 
 struct Http(Client<Connect, SdkBody>);
@@ -83,9 +65,37 @@ impl HttpConnector for Http {
     }
 }
 
-/// Connects within its time, or not at all.
+/// Connects within its time, over TLS where the URI says `https`, or not at all.
 #[derive(Clone)]
-struct Connect(HttpsConnector<Tcp>);
+pub struct Connect(HttpsConnector<Tcp>);
+
+impl Connect {
+    /// Trusts this system's roots, which are read here.
+    pub fn trusting_the_system() -> Self {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        Self::trusting(roots)
+    }
+
+    fn trusting(roots: RootCertStore) -> Self {
+        let mut tcp = Tcp::new();
+        tcp.set_nodelay(true);
+        // The TLS layer takes `https`.
+        tcp.enforce_http(false);
+        Self(HttpsConnector::from((tcp, tls(roots))))
+    }
+}
+
+/// rustls with ring: its first handshake costs a tenth of aws-lc's, whose jitter
+/// entropy takes 38 ms of processor time.
+fn tls(roots: RootCertStore) -> ClientConfig {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let versions = &[&rustls::version::TLS13, &rustls::version::TLS12];
+    match ClientConfig::builder_with_provider(provider).with_protocol_versions(versions) {
+        Ok(builder) => builder.with_root_certificates(roots).with_no_client_auth(),
+        Err(_) => unreachable!("ring has suites of both versions"),
+    }
+}
 
 type Connected = Result<MaybeHttpsStream<TokioIo<TcpStream>>, Box<dyn Error + Send + Sync>>;
 
