@@ -12,7 +12,7 @@ use crate::iam;
 /// `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN`, `AWS_ENDPOINT_URL_IAM`, `AWS_ENDPOINT_URL`,
 /// `AWS_USE_FIPS_ENDPOINT`, `AWS_USE_DUALSTACK_ENDPOINT`. `variable` looks one up. No profile
 /// files, no instance metadata: there is nothing else to look for, and aws-config, which
-/// would, is a tenth of the whole function.
+/// would, made up a sixth of the whole function.
 pub fn config(variable: impl Fn(&str) -> Option<String>, connector: &SharedHttpConnector) -> Config {
     let given = |name: &str| variable(name).filter(|value| !value.is_empty());
     let is_on = |name: &str| given(name).map(|value| value.eq_ignore_ascii_case("true"));
