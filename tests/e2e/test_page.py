@@ -21,7 +21,7 @@ from tests.page import actions, background, browser, server
 from tests.page.actions import Deployed
 from tests.page.background import PAGE
 
-PARENT, CHILD = "212121212121", "232323232323"
+PARENT, CHILD = "212121212121", "313131313131"
 # Where the pictures of docs/ come from.
 PICTURES = deploy.ROOT / "target" / "page"
 ROWS = "Rows: sepal length"

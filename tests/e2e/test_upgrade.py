@@ -27,7 +27,7 @@ from tests.cloud.endpoints import REGION, Endpoint
 from tests.deploy import Stack
 from tests.holdings import holdings
 
-PARENT, CHILD = "171717171717", "181818181818"
+PARENT, CHILD = "272727272727", "282828282828"
 KEPT = deploy.ROOT / "tests" / "upgrade"
 TEMPLATE = "template-x86_64.yaml"
 # Past this a caller that is not served counts as one that waits for ever.

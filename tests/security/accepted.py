@@ -6,7 +6,7 @@ A finding that is not here fails the scan, and so does an entry that no scanner 
 from dataclasses import dataclass
 
 FUNCTIONS = frozenset({"ProvisionerFunction", "InvokerFunction"})
-LOG_GROUPS = frozenset({"ProvisionerLogGroup", "InvokerLogGroup"})
+LOG_GROUPS = frozenset({"ProvisionerLogGroup", "InvokerLogGroup", "ApiAccessLogGroup"})
 # The stage, by the name that the template gives it and by the one that the SAM transform does.
 STAGE = frozenset({"Api", "Apiv1Stage"})
 
