@@ -27,19 +27,30 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// By a service's code, or else by the status of its answer.
+    /// By a service's code (as the SDKs' retries take them; a LimitExceeded is IAM's quota), or else by the status of its answer.
     pub fn of(code: &str, status: u16) -> Self {
         match code {
             "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => Self::Denied,
             "NoSuchEntity" | "NoSuchEntityException" => Self::NotFound,
             "EntityAlreadyExists" | "EntityAlreadyExistsException" => Self::Exists,
             "DeleteConflict" | "ConcurrentModification" | "EntityTemporarilyUnmodifiable" => Self::Conflict,
-            "Throttling" | "ThrottlingException" | "RequestLimitExceeded" | "TooManyRequestsException" => {
-                Self::Throttled
-            }
-            "ServiceFailure" | "InternalFailure" | "InternalError" | "ServiceUnavailable" | "RequestTimeout" => {
-                Self::Transient
-            }
+            "Throttling"
+            | "ThrottlingException"
+            | "ThrottledException"
+            | "RequestLimitExceeded"
+            | "RequestThrottled"
+            | "RequestThrottledException"
+            | "TooManyRequestsException"
+            | "SlowDown"
+            | "PriorRequestNotComplete"
+            | "BandwidthLimitExceeded"
+            | "ProvisionedThroughputExceededException" => Self::Throttled,
+            "ServiceFailure"
+            | "InternalFailure"
+            | "InternalError"
+            | "ServiceUnavailable"
+            | "RequestTimeout"
+            | "RequestTimeoutException" => Self::Transient,
             _ if status == 403 => Self::Denied,
             _ if status == 429 => Self::Throttled,
             _ if status >= 500 => Self::Transient,
@@ -100,6 +111,9 @@ mod tests {
             ("DeleteConflict", 409, Kind::Conflict),
             ("Throttling", 400, Kind::Throttled),
             ("RequestLimitExceeded", 503, Kind::Throttled),
+            ("SlowDown", 503, Kind::Throttled),
+            ("RequestThrottledException", 400, Kind::Throttled),
+            ("RequestTimeoutException", 400, Kind::Transient),
             ("ServiceFailure", 500, Kind::Transient),
             ("LimitExceeded", 409, Kind::Other),
             ("Unknown", 502, Kind::Transient),

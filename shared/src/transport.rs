@@ -74,6 +74,9 @@ impl Connect {
     pub fn trusting_the_system() -> Self {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if roots.is_empty() {
+            tracing::error!(target: "sagemaker_external", "no root of trust was found: no TLS connection will come about");
+        }
         Self::trusting(roots)
     }
 

@@ -1,5 +1,6 @@
 //! AssumeRole: the only file that calls STS.
 
+use std::borrow::Cow;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -22,7 +23,7 @@ use crate::aws::{Aws, Service};
 use crate::deadline::Deadline;
 use crate::pace::Pace;
 use crate::payload::Payload;
-use crate::transport::{Answered, Lost};
+use crate::transport::Answered;
 
 /// The shortest session that STS gives (900–43200, and 3600 at most for a role
 /// that assumes a role, as this one does: R07): one request needs no more.
@@ -109,18 +110,16 @@ impl Sts {
         let Some(pace) = &self.pace else { return self.attempt(&form, Instant::now(), deadline).await };
         let pace = || pace.lock().unwrap_or_else(PoisonError::into_inner);
         let mut attempts = 0;
+        let mut not = NotAssumed::new(Why::Throttled, "Throttled");
         loop {
             let now = Instant::now();
-            let turn = pace().turn(now);
-            if turn >= deadline.at() {
-                return Err(NotAssumed::new(Why::Throttled, "Throttled"));
-            }
+            let Some(turn) = pace().turn(now, deadline.at()) else { return Err(not) };
             if turn > now {
                 sleep_until(turn).await;
             }
-            let not = match self.attempt(&form, turn, deadline).await {
+            not = match self.attempt(&form, turn, deadline).await {
                 Ok(credentials) => {
-                    pace().succeeded();
+                    pace().succeeded(attempts);
                     return Ok(credentials);
                 }
                 Err(not) => not,
@@ -146,11 +145,12 @@ impl Sts {
     }
 
     async fn ask_once(&self, form: &Bytes) -> Result<Credentials, NotAssumed> {
-        let (service, own) = self.service.as_ref().zip(self.aws.own.as_ref()).ok_or(NotAssumed::fault("Request"))?;
+        let service = self.service.as_ref().ok_or_else(|| NotAssumed::fault("NoEndpoint"))?;
+        let own = self.aws.own.as_ref().ok_or_else(|| NotAssumed::fault("NoOwnCredentials"))?;
         let headers = [(&CONTENT_TYPE as &HeaderName, "application/x-www-form-urlencoded")];
         let payload = Payload::from(form.clone());
         let request = service.post("/", headers.into_iter(), payload, own, &self.aws.clock);
-        answer(self.aws.http.send(request.ok_or(NotAssumed::fault("Request"))?).await).await
+        answer(self.aws.http.send(request.ok_or_else(|| NotAssumed::fault("Request"))?).await).await
     }
 }
 
@@ -197,15 +197,22 @@ fn form(ask: &Ask<'_>) -> String {
 }
 
 async fn answer(answered: Answered) -> Result<Credentials, NotAssumed> {
-    let response = answered.map_err(|_: Lost| NotAssumed::new(Why::Unavailable, "Connection"))?;
+    let response = answered.map_err(|lost| NotAssumed::new(Why::Unavailable, lost.code()))?;
     let (parts, body) = response.into_parts();
     let unreadable = || NotAssumed::new(Why::Unavailable, "Response");
     let body = Limited::new(body, ANSWER_MAX).collect().await.map_err(|_| unreadable())?.to_bytes();
     let xml = std::str::from_utf8(&body).map_err(|_| unreadable())?;
     if parts.status.is_success() {
-        return credentials(xml).ok_or_else(|| NotAssumed::fault("NoCredentials"));
+        let missing = || if is_an_answer(xml) { NotAssumed::fault("NoCredentials") } else { unreadable() };
+        return credentials(xml).ok_or_else(missing);
     }
     Err(not_assumed(&code(xml).unwrap_or_else(|| "Unknown".to_owned()), parts.status.as_u16()))
+}
+
+/// Whether it is STS that speaks, and not a page of somebody on the way.
+fn is_an_answer(xml: &str) -> bool {
+    let mut document = Document::new(xml);
+    document.root_element().is_ok_and(|root| root.start_el().matches("AssumeRoleResponse"))
 }
 
 /// `AssumeRoleResponse/AssumeRoleResult/Credentials`, each member once.
@@ -214,6 +221,9 @@ fn credentials(xml: &str) -> Option<Credentials> {
     let mut root = document.root_element().ok()?;
     let (mut id, mut secret, mut token, mut expiration) = (None, None, None, None);
     while let Some(mut result) = root.next_tag() {
+        if !result.start_el().matches("AssumeRoleResult") {
+            continue;
+        }
         while let Some(mut part) = result.next_tag() {
             if !part.start_el().matches("Credentials") {
                 continue;
@@ -226,7 +236,7 @@ fn credentials(xml: &str) -> Option<Credentials> {
                     "Expiration" => &mut expiration,
                     _ => continue,
                 };
-                *place = Some(try_data(&mut member).ok()?.into_owned());
+                *place = try_data(&mut member).ok().filter(|text| !text.is_empty()).map(Cow::into_owned);
             }
         }
     }
@@ -260,3 +270,7 @@ fn not_assumed(code: &str, status: u16) -> NotAssumed {
     };
     NotAssumed::new(why, code)
 }
+
+#[cfg(test)]
+#[path = "assume_tests.rs"]
+mod tests;

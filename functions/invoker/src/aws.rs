@@ -17,7 +17,8 @@ use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, si
 use aws_sigv4::sign::v4;
 use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
 use bytes::Bytes;
-use http::header::{HOST, HeaderName, HeaderValue, USER_AGENT};
+use http::header::{CONTENT_LENGTH, HOST, HeaderName, HeaderValue, USER_AGENT};
+use http::uri::Scheme;
 use http::{Request, Uri};
 use sagemaker_external::arn::Region;
 use sagemaker_external::release::APP_NAME;
@@ -112,6 +113,20 @@ pub struct Service {
     agent: HeaderValue,
 }
 
+/// The header, as the signer reads it from a URL too: with a port unless it is the
+/// scheme's own. Nothing for a URL that holds a user.
+fn host(uri: &Uri) -> Option<String> {
+    let (authority, host) = (uri.authority()?, uri.host()?);
+    if authority.as_str().contains('@') {
+        return None;
+    }
+    let own = if uri.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 };
+    Some(match uri.port_u16() {
+        Some(port) if port != own => format!("{host}:{port}"),
+        _ => host.to_owned(),
+    })
+}
+
 /// What calls carry as User-Agent, and the parent's CloudTrail shows: as an SDK would name
 /// the application.
 fn agent() -> HeaderValue {
@@ -122,7 +137,7 @@ impl Service {
     fn new(name: &'static str, url: &str, region: String) -> Option<Self> {
         let url = url.trim_end_matches('/').to_owned();
         let uri: Uri = url.parse().ok()?;
-        let host = HeaderValue::from_str(uri.authority()?.as_str()).ok()?;
+        let host = HeaderValue::from_str(&host(&uri)?).ok()?;
         Some(Self { name, region, url, uri, host, agent: agent() })
     }
 
@@ -152,7 +167,10 @@ impl Service {
             .build()
             .ok()?
             .into();
-        let signed = headers.clone().map(|(name, value)| (name.as_str(), value));
+        let length = payload.bytes.len().to_string();
+        // Also of nothing: some front ends refuse a POST that does not say so.
+        let ours = [(CONTENT_LENGTH.as_str(), length.as_str()), (HOST.as_str(), self.host.to_str().ok()?)];
+        let signed = headers.clone().map(|(name, value)| (name.as_str(), value)).chain(ours);
         let body = SignableBody::Precomputed(payload.sha256);
         let signable = SignableRequest::new("POST", url.as_str(), signed, body).ok()?;
         let (signature, _) = sign(signable, &parameters).ok()?.into_parts();
@@ -162,6 +180,7 @@ impl Service {
         for (name, value) in headers {
             all.append(name, HeaderValue::from_str(value).ok()?);
         }
+        all.insert(CONTENT_LENGTH, HeaderValue::from_str(&length).ok()?);
         all.insert(HOST, self.host.clone());
         all.insert(USER_AGENT, self.agent.clone());
         signature.apply_to_request_http1x(&mut request);
@@ -170,101 +189,5 @@ impl Service {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::pin::Pin;
-
-    use super::*;
-    use crate::transport::Answered;
-
-    struct Nothing;
-
-    impl Http for Nothing {
-        fn send(&self, _: Request<Bytes>) -> Pin<Box<dyn Future<Output = Answered> + Send + '_>> {
-            unreachable!("nothing is sent here")
-        }
-
-        fn prepare<'a>(&'a self, _: &'a Uri) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
-            unreachable!("nothing is connected here")
-        }
-    }
-
-    fn aws(set: &[(&str, &str)]) -> Aws {
-        let found = |name: &str| set.iter().find(|(key, _)| *key == name);
-        Aws::of(|name| found(name).map(|(_, value)| (*value).to_owned()), Arc::new(Nothing))
-    }
-
-    /// Of STS, and of SageMaker Runtime in the same region.
-    fn urls(set: &[(&str, &str)]) -> [Option<String>; 2] {
-        let aws = aws(set);
-        let region = aws.region.as_deref().and_then(|region| region.parse().ok());
-        [aws.sts(), region.and_then(|region| aws.runtime(&region))].map(|service| service.map(|service| service.url))
-    }
-
-    #[test]
-    fn u38_services_are_found_in_every_partition() {
-        for (region, suffix) in [
-            ("us-east-1", "amazonaws.com"),
-            ("eu-central-2", "amazonaws.com"),
-            ("cn-north-1", "amazonaws.com.cn"),
-            ("us-gov-west-1", "amazonaws.com"),
-            ("us-iso-east-1", "c2s.ic.gov"),
-        ] {
-            let wanted =
-                [format!("https://sts.{region}.{suffix}"), format!("https://runtime.sagemaker.{region}.{suffix}")];
-            assert_eq!(urls(&[("AWS_REGION", region)]), wanted.map(Some));
-        }
-        assert_eq!(urls(&[]), [None, None]);
-    }
-
-    #[test]
-    fn the_sdks_variables_choose_other_endpoints() {
-        let region = ("AWS_REGION", "us-east-1");
-        let some = |urls: [&str; 2]| urls.map(|url| Some(url.to_owned()));
-        for (set, wanted) in [
-            (
-                ("AWS_USE_FIPS_ENDPOINT", "TRUE"),
-                ["https://sts-fips.us-east-1.amazonaws.com", "https://runtime-fips.sagemaker.us-east-1.amazonaws.com"],
-            ),
-            (
-                ("AWS_USE_DUALSTACK_ENDPOINT", "true"),
-                ["https://sts.us-east-1.api.aws", "https://runtime.sagemaker.us-east-1.api.aws"],
-            ),
-            (("AWS_ENDPOINT_URL", "http://127.0.0.1:1/"), ["http://127.0.0.1:1", "http://127.0.0.1:1"]),
-            (
-                ("AWS_ENDPOINT_URL_STS", "https://vpce.example/base/"),
-                ["https://vpce.example/base", "https://runtime.sagemaker.us-east-1.amazonaws.com"],
-            ),
-            (
-                ("AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", "https://vpce.example"),
-                ["https://sts.us-east-1.amazonaws.com", "https://vpce.example"],
-            ),
-        ] {
-            assert_eq!(urls(&[region, set]), some(wanted), "{set:?}");
-        }
-        let both = [region, ("AWS_USE_FIPS_ENDPOINT", "true"), ("AWS_ENDPOINT_URL", "https://vpce.example")];
-        assert_eq!(urls(&both), [None, None], "FIPS of an own endpoint cannot be known");
-    }
-
-    /// What is signed; the signature itself is the signer's.
-    #[test]
-    fn a_request_is_signed_whole() {
-        let own = [("AWS_REGION", "us-east-1"), ("AWS_ACCESS_KEY_ID", "AKID"), ("AWS_SECRET_ACCESS_KEY", "secret")];
-        let aws = aws(&[&own[..], &[("AWS_SESSION_TOKEN", "token")]].concat());
-        let headers = [(HeaderName::from_static("x-amzn-sagemaker-target-model"), "m")];
-        let headers = headers.iter().map(|(name, value)| (name, *value));
-        let service = aws.runtime(&"eu-west-1".parse().expect("a region")).expect("a service");
-        let payload = Payload::from(Bytes::from_static(b"body"));
-        let own = aws.own.clone().expect("credentials");
-        let request = service.post("/endpoints/iris/invocations", headers, payload, &own, &aws.clock).expect("HTTP");
-        assert_eq!(request.uri(), "https://runtime.sagemaker.eu-west-1.amazonaws.com/endpoints/iris/invocations");
-        let header = |name: &str| request.headers().get(name).expect(name).to_str().expect("text");
-        let authorization = header("authorization");
-        assert!(authorization.starts_with("AWS4-HMAC-SHA256 Credential=AKID/"), "{authorization}");
-        assert!(authorization.contains("/eu-west-1/sagemaker/aws4_request"), "{authorization}");
-        let signed = "SignedHeaders=host;x-amz-date;x-amz-security-token;x-amzn-sagemaker-target-model";
-        assert!(authorization.contains(signed), "{authorization}");
-        assert_eq!((header("x-amz-security-token"), header("x-amzn-sagemaker-target-model")), ("token", "m"));
-        assert_eq!(header("user-agent"), concat!("app/sagemaker-external-", env!("CARGO_PKG_VERSION")));
-        assert_eq!(request.body().as_ref(), b"body");
-    }
-}
+#[path = "aws_tests.rs"]
+mod tests;

@@ -133,10 +133,10 @@ impl NotInvoked {
 impl From<Lost> for NotInvoked {
     fn from(lost: Lost) -> Self {
         let why = match lost {
-            Lost::Unsent => Why::Unavailable,
+            Lost::Unsent(_) => Why::Unavailable,
             Lost::Broken => Why::Broken,
         };
-        Self::new(why, "Connection")
+        Self::new(why, lost.code())
     }
 }
 
@@ -145,10 +145,14 @@ async fn refused(response: http::Response<SdkBody>) -> NotInvoked {
     let (parts, body) = response.into_parts();
     let text = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
     let request_id = text("x-amzn-requestid").map(str::to_owned);
-    let Ok(body) = Limited::new(body, ERROR_MAX).collect().await else {
-        return NotInvoked { request_id, ..NotInvoked::new(Why::Broken, "Response") };
+    let kind = text("x-amzn-errortype");
+    let body = match Limited::new(body, ERROR_MAX).collect().await {
+        Ok(body) => body.to_bytes(),
+        // What it is stands in the headers.
+        Err(_) if kind.is_some() => Bytes::new(),
+        Err(_) => return NotInvoked { request_id, ..NotInvoked::new(Why::Broken, "Response") },
     };
-    let refusal = Refusal::read(text("x-amzn-errortype"), &body.to_bytes());
+    let refusal = Refusal::read(kind, &body);
     let code = refusal.code.clone().unwrap_or_else(|| "Unknown".to_owned());
     let retry_after = text("retry-after").and_then(|seconds| seconds.parse().ok());
     NotInvoked { why: refusal.why(parts.status, retry_after), code, request_id }

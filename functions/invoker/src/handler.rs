@@ -1,6 +1,7 @@
 //! One request: parse → find grant → assume → invoke → answer; or, for the doctor,
 //! only try to assume.
 
+use std::collections::HashSet;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -10,7 +11,6 @@ use std::time::{Duration, Instant};
 
 use aws_credential_types::Credentials;
 use bytes::Bytes;
-use http::uri::Authority;
 use lambda_runtime::Context;
 use sagemaker_external::name::{EndpointName, SessionName};
 use tokio::task::JoinSet;
@@ -62,6 +62,9 @@ impl Invoker {
         if let Err(wrong) = &settings {
             tracing::error!(target: "invoker", reason = %wrong, "every request will be refused");
         }
+        if aws.own.is_none() || aws.sts().is_none() {
+            tracing::error!(target: "invoker", "every request will fail: the environment has no credentials, or no region, or contradicts itself (FIPS with an endpoint of one's own)");
+        }
         let regions = settings.iter().flat_map(|settings| settings.grants.regions());
         let clock = aws.clock.clone();
         let reuse = settings.as_ref().ok().and_then(|settings| settings.reuse);
@@ -79,13 +82,14 @@ impl Invoker {
     /// processor, so that the first caller need not wait for handshakes. Whether they
     /// come about makes no difference but that time.
     pub async fn prepare(&self) {
-        let mut uris: Vec<_> = self.sts.uri().into_iter().chain(self.runtimes.uris()).collect();
-        uris.sort_unstable_by_key(|uri| uri.authority().map(Authority::as_str));
-        uris.dedup_by_key(|uri| uri.authority());
         let mut connecting = JoinSet::new();
-        for uri in uris.into_iter().take(PREPARED) {
-            let (http, uri) = (Arc::clone(&self.http), uri.clone());
-            connecting.spawn(async move { http.prepare(&uri).await });
+        let mut prepared = HashSet::new();
+        // STS comes first: every request needs it.
+        for uri in self.sts.uri().into_iter().chain(self.runtimes.uris()) {
+            if prepared.len() < PREPARED && prepared.insert(uri.authority()) {
+                let (http, uri) = (Arc::clone(&self.http), uri.clone());
+                connecting.spawn(async move { http.prepare(&uri).await });
+            }
         }
         // What has not come about by then is given up.
         let _ = timeout(PREPARING, async { while connecting.join_next().await.is_some() {} }).await;
@@ -140,14 +144,15 @@ impl Invoker {
         // The head of the answer has to come by then; its body has all of the function's time.
         let until_begun = deadline.within(operation.longest());
         let payload = async {
-            // Twice around, the call of STS has been sent, and there is time to decode and hash.
+            // Twice around, a call of STS on a kept connection has been sent, and there is time
+            // to decode and hash.
             tokio::task::yield_now().await;
             tokio::task::yield_now().await;
-            Payload::from(body.decode())
+            body.decode().map(Payload::from)
         };
         let credentials = self.credentials(&granted, caller, policy, until_begun, record);
         let (credentials, payload) = tokio::join!(credentials, payload);
-        let credentials = credentials?;
+        let (credentials, payload) = (credentials?, payload?);
 
         let began = Instant::now();
         let call = Call { operation, endpoint: &granted.endpoint, headers: &headers, payload };

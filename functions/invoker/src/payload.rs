@@ -19,6 +19,8 @@ pub struct Payload {
     pub sha256: String,
 }
 
+const NOT_BASE64: &str = "the event's body must be base64";
+
 impl Encoded {
     /// The text of an event's body, which is a part of `event` unless JSON had escapes
     /// in it; then it is copied.
@@ -27,7 +29,7 @@ impl Encoded {
     /// [`Invalid`] for a text that should be base64 and is not.
     pub fn new(text: &str, is_base64: bool, event: &Bytes) -> Result<Self, Invalid> {
         if is_base64 && STANDARD.check(text.as_bytes()).is_err() {
-            return Err(Invalid("the event's body must be base64".to_owned()));
+            return Err(Invalid(NOT_BASE64.to_owned()));
         }
         let text = part(event, text).unwrap_or_else(|| Bytes::copy_from_slice(text.as_bytes()));
         Ok(Self { text, is_base64 })
@@ -43,18 +45,21 @@ impl Encoded {
     }
 
     /// In the event's own memory if nothing else holds it any more.
-    pub fn decode(self) -> Bytes {
+    ///
+    /// # Errors
+    /// [`Invalid`] as of [`Encoded::new`], which should have said so.
+    pub fn decode(self) -> Result<Bytes, Invalid> {
         if !self.is_base64 {
-            return self.text;
+            return Ok(self.text);
         }
+        let not_base64 = |_| Invalid(NOT_BASE64.to_owned());
         match self.text.try_into_mut() {
             Ok(mut text) => {
-                // Checked before: what is not base64 has become nothing to send.
-                let length = STANDARD.decode_inplace(&mut text).map_or(0, |bytes| bytes.len());
+                let length = STANDARD.decode_inplace(&mut text).map_err(not_base64)?.len();
                 text.truncate(length);
-                text.freeze()
+                Ok(text.freeze())
             }
-            Err(shared) => STANDARD.decode_to_vec(&shared).unwrap_or_default().into(),
+            Err(shared) => STANDARD.decode_to_vec(&shared).map(Bytes::from).map_err(not_base64),
         }
     }
 }
@@ -93,7 +98,7 @@ mod tests {
         let place = event.as_ptr().addr() + 9;
         let body = encoded(&event, std::str::from_utf8(&event[9..13]).expect("text"), true);
         drop(event);
-        let decoded = body.decode();
+        let decoded = body.decode().expect("base64");
         assert_eq!((decoded.as_ref(), decoded.as_ptr().addr()), (&[0, 1, 255][..], place));
     }
 
@@ -101,7 +106,7 @@ mod tests {
     fn r05_an_event_that_others_hold_is_not_changed() {
         let event = Bytes::from(b"{\"body\":\"AAH/\"}".to_vec());
         let body = encoded(&event, std::str::from_utf8(&event[9..13]).expect("text"), true);
-        assert_eq!(body.decode().as_ref(), [0, 1, 255]);
+        assert_eq!(body.decode().as_deref(), Ok(&[0, 1, 255][..]));
         assert_eq!(event.as_ref(), b"{\"body\":\"AAH/\"}");
     }
 
@@ -122,10 +127,10 @@ mod tests {
             let text = if inside { std::str::from_utf8(&event).expect("text") } else { &base64 };
             let (body, plain) = (encoded(&event, text, true), encoded(&event, text, false));
             prop_assert_eq!((body.is_empty(), body.len()), (bytes.is_empty(), bytes.len()));
-            prop_assert_eq!(plain.decode(), base64.as_bytes());
+            prop_assert_eq!(plain.decode(), Ok(base64.into()));
             let _other = shared.then(|| event.clone());
             drop(event);
-            prop_assert_eq!(body.decode(), bytes);
+            prop_assert_eq!(body.decode(), Ok(bytes.into()));
         }
     }
 }

@@ -219,7 +219,8 @@ mod tests {
     #[test]
     fn r05_bodies() {
         let mut with = event("iris", "/endpoints/iris/invocations");
-        let body = |event: &Value| read(event).map(|request| request.body.decode());
+        let body =
+            |event: &Value| read(event).and_then(|request| request.body.decode().map_err(|Invalid(sentence)| sentence));
         assert_eq!(body(&with), Ok(Bytes::new()), "no body at all is an empty one");
         for (text, flag, bytes) in [
             ("", json!(true), &b""[..]),
@@ -245,7 +246,7 @@ mod tests {
             let mut with = event("iris", "/endpoints/iris/invocations");
             with["body"] = json!(STANDARD.encode_to_string(&bytes));
             with["isBase64Encoded"] = json!(true);
-            prop_assert_eq!(read(&with).map(|request| request.body.decode()), Ok(bytes.into()));
+            prop_assert_eq!(read(&with).map(|request| request.body.decode().ok()), Ok(Some(bytes.into())));
         }
 
         /// No event whatever makes the reader panic, and a name that passes is

@@ -5,7 +5,9 @@
 //! never sent (R04), and connections that are made before the first request.
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -18,14 +20,55 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use lambda_runtime::Service as _;
 use sagemaker_external::transport::{Connect, IDLE};
 use tokio::time::Instant;
+use tokio::time::error::Elapsed;
 
 /// Why there is no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lost {
     /// No connection came about: nothing of the request was sent.
-    Unsent,
+    Unsent(Obstacle),
     /// The request may have been sent.
     Broken,
+}
+
+/// What was in the way of a connection, for the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Obstacle {
+    /// Neither TCP nor TLS within their time.
+    Slow,
+    /// The certificate, or another part of TLS.
+    Tls,
+    /// DNS, TCP, or the connection ended at once.
+    Other,
+}
+
+impl Lost {
+    /// As the log has it.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Unsent(Obstacle::Slow) => "ConnectTimeout",
+            Self::Unsent(Obstacle::Tls) => "ConnectTls",
+            Self::Unsent(Obstacle::Other) | Self::Broken => "Connection",
+        }
+    }
+}
+
+impl Obstacle {
+    fn of(error: &(dyn Error + Send + Sync + 'static)) -> Self {
+        // rustls says what is wrong with a peer by this kind.
+        let is_tls = |error: &io::Error| error.kind() == io::ErrorKind::InvalidData;
+        let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+        while let Some(error) = cause {
+            match error.downcast_ref::<io::Error>() {
+                _ if error.is::<Elapsed>() => return Self::Slow,
+                Some(error) if is_tls(error) => return Self::Tls,
+                // What it wraps is no source of it.
+                Some(wrapper) => cause = wrapper.get_ref().map(|inner| inner as &(dyn Error + 'static)),
+                None => cause = error.source(),
+            }
+        }
+        Self::Other
+    }
 }
 
 pub type Answered = Result<Response<SdkBody>, Lost>;
@@ -79,7 +122,7 @@ impl Http for Pool {
 impl Pool {
     async fn exchange(&self, request: Request<Bytes>) -> Answered {
         let uri = request.uri().clone();
-        let place = place(&uri).ok_or(Lost::Unsent)?;
+        let place = place(&uri).ok_or(Lost::Unsent(Obstacle::Other))?;
         let mut request = request.map(Full::new);
         // HTTP/1.1 wants the path alone; the host stands in a header.
         *request.uri_mut() = uri.path_and_query().map(|path| path.clone().into()).unwrap_or_default();
@@ -96,7 +139,7 @@ impl Pool {
                 Err(mut error) => match error.take_message() {
                     // The connection ended before anything was written to it.
                     Some(unsent) if is_kept => request = unsent,
-                    Some(_) => return Err(Lost::Unsent),
+                    Some(_) => return Err(Lost::Unsent(Obstacle::Other)),
                     None => return Err(Lost::Broken),
                 },
             }
@@ -104,15 +147,13 @@ impl Pool {
     }
 
     /// A connection that is still good. One look at the sockets tells which were closed
-    /// meanwhile, as while Lambda froze the process.
+    /// meanwhile, as while Lambda froze the process, and which have just become free.
     async fn kept(&self, place: &Place) -> Option<SendRequest<Full<Bytes>>> {
-        loop {
-            let last = locked(&self.idle).get_mut(place)?.pop()?;
-            tokio::task::yield_now().await;
-            if last.since.elapsed() < IDLE && last.sender.is_ready() {
-                return Some(last.sender);
-            }
-        }
+        tokio::task::yield_now().await;
+        let mut idle = locked(&self.idle);
+        let kept = idle.get_mut(place)?;
+        kept.retain(|connection| connection.since.elapsed() < IDLE && connection.sender.is_ready());
+        kept.pop().map(|last| last.sender)
     }
 
     /// Puts the connection back once the answer has been read to its end.
@@ -130,8 +171,9 @@ impl Pool {
 
     async fn connect(&self, uri: &Uri) -> Result<SendRequest<Full<Bytes>>, Lost> {
         let mut connector = self.connector.get_or_init(Connect::trusting_the_system).clone();
-        let stream = connector.call(uri.clone()).await.map_err(|_| Lost::Unsent)?;
-        let (sender, connection) = handshake(stream).await.map_err(|_| Lost::Unsent)?;
+        let stream = connector.call(uri.clone()).await;
+        let stream = stream.map_err(|error| Lost::Unsent(Obstacle::of(&*error)))?;
+        let (sender, connection) = handshake(stream).await.map_err(|_| Lost::Unsent(Obstacle::Other))?;
         tokio::spawn(connection);
         Ok(sender)
     }
@@ -142,10 +184,7 @@ fn place(uri: &Uri) -> Option<Place> {
 }
 
 fn park(idle: &Idle, place: Place, sender: SendRequest<Full<Bytes>>) {
-    let mut idle = locked(idle);
-    let kept = idle.entry(place).or_default();
-    kept.retain(|connection| !connection.sender.is_closed());
-    kept.push(Connection { sender, since: Instant::now() });
+    locked(idle).entry(place).or_default().push(Connection { sender, since: Instant::now() });
 }
 
 /// Nothing of ours panics while it holds one of these.

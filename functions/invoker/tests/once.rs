@@ -2,7 +2,8 @@
 
 use std::io::Write;
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
@@ -19,6 +20,7 @@ use invoker::stream::Form;
 use invoker::transport::Pool;
 use sagemaker_external::arn::Region;
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use crate::support::backend::{Backend, RESET_BEFORE_BODY, respond};
 use crate::support::sockets::{Program, listen};
@@ -100,6 +102,54 @@ fn r04_r13_a_timeout_is_not_sent_again() {
         assert_eq!(program.posted().prelude["statusCode"], 504, "{operation:?}");
         assert_eq!(program.seen().1.len(), 1, "{operation:?}: the model was called again");
     }
+}
+
+/// What was given up may still be answered: to nobody, least of all to the next caller.
+#[test]
+fn r04_s21_a_late_answer_is_nobody_elses() {
+    let (given_up, is_given_up) = channel();
+    let (sent, is_sent) = channel();
+    let is_given_up = Mutex::new(is_given_up);
+    let program = Program::start(move |call, stream| {
+        if call > 0 {
+            return respond(stream, 200, "text/plain", b"the second's");
+        }
+        is_given_up.lock().unwrap().recv().unwrap();
+        let is_kept = respond(stream, 200, "text/plain", b"the first's");
+        sent.send(()).unwrap();
+        is_kept
+    });
+    program.send_within(&event(), Duration::from_millis(1_500));
+    assert_eq!(program.posted().prelude["statusCode"], 504);
+    given_up.send(()).unwrap();
+    is_sent.recv().unwrap();
+    let connections = program.connections();
+    assert_eq!(program.ask(&event()).body, b"the second's");
+    assert_eq!(program.connections(), connections + 1);
+}
+
+/// As on Lambda Managed Instances: no more connections than there are requests at once.
+#[tokio::test]
+async fn requests_at_once_share_a_pool() {
+    let backend = Backend::start(|_, stream| respond(stream, 200, "text/plain", b"well"));
+    let runtimes = Arc::new(runtimes(&format!("http://{}", backend.address)));
+    let mut asking = JoinSet::new();
+    for _ in 0..8 {
+        let runtimes = Arc::clone(&runtimes);
+        asking.spawn(async move {
+            for _ in 0..50 {
+                let answer =
+                    invoke(&runtimes, Operation::InvokeEndpoint).await.unwrap_or_else(|not| panic!("{}", not.code));
+                let body = Body::passing(answer.into_body(), Form::AsIs, deadline());
+                assert_eq!(drained(body).await, (b"well".to_vec(), None));
+            }
+        });
+    }
+    while let Some(asked) = asking.join_next().await {
+        asked.unwrap();
+    }
+    assert_eq!(backend.seen().1.len(), 400);
+    assert!(backend.connections() <= 8, "{} connections", backend.connections());
 }
 
 /// A connection that was closed while idle has carried nothing of a request, which
@@ -206,7 +256,8 @@ async fn invoke(runtimes: &Runtimes, operation: Operation) -> Result<Upstream, N
     let json = Bytes::from(event_of(operation).to_string());
     let invocation = Invocation::read(operation, &Event::read(&json).unwrap(), &json);
     let Invocation { operation, endpoint, headers, body, .. } = invocation.unwrap_or_else(|wrong| panic!("{wrong:?}"));
-    let call = Call { operation, endpoint: &endpoint, headers: &headers, payload: Payload::from(body.decode()) };
+    let call =
+        Call { operation, endpoint: &endpoint, headers: &headers, payload: Payload::from(body.decode().unwrap()) };
     let credentials = Credentials::new("ASIA", "secret", None, None, "test");
     runtimes.invoke(&region(), call, &credentials, deadline()).await
 }

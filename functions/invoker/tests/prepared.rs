@@ -2,9 +2,13 @@
 
 use std::net::{Shutdown, TcpListener};
 
-use crate::support::event;
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::support::cloud::Cloud;
 use crate::support::sockets::{Program, listen};
 use crate::support::tls::TlsService;
+use crate::support::{ROLE, event, invoker_with};
 
 struct Stage {
     program: Program,
@@ -59,6 +63,24 @@ fn r04_a_prepared_connection_that_died_meanwhile_is_no_failure() {
     stage.program.thaw();
     assert_eq!(stage.program.posted().body, b"setosa");
     assert_eq!((stage.sts.requests(), stage.runtime.requests(), stage.connections()), (1, 1, (2, 2)));
+}
+
+/// Each needs STS; and whoever does not answer keeps nobody waiting for ever.
+#[tokio::test(start_paused = true)]
+async fn of_many_regions_sts_is_prepared_first_and_for_a_second_at_most() {
+    let cloud = Cloud::untouched();
+    let grant = |number: usize| {
+        json!({ "RoleArn": ROLE, "EndpointNames": [format!("e{number}")],
+                                        "Region": format!("eu-west-{number}") })
+    };
+    let grants = (1..=9).map(grant).collect::<Vec<_>>();
+    let invoker = invoker_with(&cloud, Some(&json!(grants).to_string()));
+    let began = Instant::now();
+    invoker.prepare().await;
+    assert_eq!(began.elapsed().as_secs(), 1);
+    let prepared = cloud.prepared();
+    assert_eq!((prepared.len(), prepared[0].as_str()), (8, "sts.us-east-1.amazonaws.com"));
+    assert_eq!(cloud.counts(), (0, 0));
 }
 
 /// Neither a closed port nor a peer that breaks off the handshake keeps requests waiting.

@@ -70,7 +70,7 @@ fn serve_backend(model: Arc<Model>, seen: Arc<Mutex<Vec<Seen>>>, connections: Co
                     let _ = stream.shutdown(Shutdown::Both);
                     return;
                 }
-                let length = headers.get("content-length").map_or(0, |length| length.parse().unwrap());
+                let length = headers.get("content-length").expect("a POST says how long it is").parse().unwrap();
                 let Some(body) = read_exactly(&mut reader, length) else { return };
                 let is_sts = path == "/";
                 let number = {

@@ -72,6 +72,7 @@ pub(crate) struct Cloud {
     sts: Arc<Script>,
     sagemaker: Arc<Script>,
     calls: Arc<Mutex<Vec<Call>>>,
+    prepared: Arc<Mutex<Vec<String>>>,
 }
 
 impl std::fmt::Debug for Cloud {
@@ -86,7 +87,7 @@ impl Cloud {
         sts: impl Fn(usize) -> Reply + Send + Sync + 'static,
         sagemaker: impl Fn(usize) -> Reply + Send + Sync + 'static,
     ) -> Self {
-        Self { sts: Arc::new(sts), sagemaker: Arc::new(sagemaker), calls: Arc::default() }
+        Self { sts: Arc::new(sts), sagemaker: Arc::new(sagemaker), calls: Arc::default(), prepared: Arc::default() }
     }
 
     /// STS gives credentials; SageMaker as scripted.
@@ -110,6 +111,11 @@ impl Cloud {
 
     pub(crate) fn to_sagemaker(&self) -> Vec<Call> {
         self.to("runtime.sagemaker.")
+    }
+
+    /// The hosts that a connection was made to before there was a request.
+    pub(crate) fn prepared(&self) -> Vec<String> {
+        self.prepared.lock().unwrap().clone()
     }
 
     /// How often STS and SageMaker were called.
@@ -139,8 +145,10 @@ impl Http for Cloud {
         })
     }
 
-    fn prepare<'a>(&'a self, _: &'a Uri) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
-        Box::pin(std::future::ready(()))
+    fn prepare<'a>(&'a self, uri: &'a Uri) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
+        self.prepared.lock().unwrap().push(uri.host().unwrap().to_owned());
+        // Nobody answers.
+        Box::pin(std::future::pending())
     }
 }
 

@@ -84,7 +84,7 @@ fn serve(
     let mut reader = BufReader::new(StreamOwned::new(connection, stream));
     while let Some(head) = read_head(&mut reader) {
         requests.fetch_add(1, Ordering::SeqCst);
-        let length = head.headers.get("content-length").map_or(0, |length| length.parse().unwrap());
+        let length = head.headers["content-length"].parse().unwrap();
         read_exactly(&mut reader, length)?;
         let body = if head.line.starts_with("POST / ") { CREDENTIALS } else { b"setosa" };
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
