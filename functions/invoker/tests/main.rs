@@ -9,6 +9,7 @@ mod errors;
 mod event_streams;
 mod events;
 mod first_byte;
+mod leaks;
 mod logs;
 mod members;
 mod metrics;

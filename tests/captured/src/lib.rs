@@ -1,6 +1,12 @@
 //! Log capture for the tests of both functions. One subscriber for the whole test
 //! program, in place before anything logs (tracing keeps what a line's first thread
 //! found out about it); each test's thread has lines of its own.
+//!
+//! Every line of every test is searched for what the tests plant where a secret would
+//! stand ([`PLANTED`], S15, C31); one that holds it ends the test program at once,
+//! because a panic could be caught and answered by the code under test.
+
+mod leaks;
 
 use std::cell::RefCell;
 use std::io::Write;
@@ -8,6 +14,13 @@ use std::sync::Once;
 
 use sagemaker_external::telemetry;
 use serde_json::Value;
+
+pub use leaks::{Leak, assert_none, leaks};
+
+/// What stands in the place of every secret in the tests of both functions: session
+/// keys and tokens, ExternalIds, signatures of URLs, bodies, custom attributes and
+/// messages of panics are canaries; the rest are the function's own credentials.
+pub const PLANTED: [&str; 3] = ["canary", "own-secret", "own-token"];
 
 thread_local! {
     static LINES: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
@@ -17,11 +30,22 @@ struct ThisThread;
 
 impl Write for ThisThread {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        end_at_a_leak(bytes);
         LINES.with_borrow_mut(|lines| lines.write(bytes))
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
+    }
+}
+
+fn end_at_a_leak(line: &[u8]) {
+    let found = leaks(&String::from_utf8_lossy(line), PLANTED);
+    if !found.is_empty() {
+        let test = std::thread::current().name().unwrap_or_default().to_owned();
+        // Not captured by the test harness, as what `eprintln` writes is.
+        let _ = writeln!(std::io::stderr(), "{test}: a secret is logged: {found:?}");
+        std::process::abort();
     }
 }
 

@@ -205,5 +205,14 @@ pub(crate) async fn read(answer: Answer) -> Read {
     assert_eq!(read.header("x-content-type-options"), Some("nosniff"));
     assert!(read.header("server-timing").is_some_and(|timing| timing.starts_with("assume;dur=")));
     assert!(read.header("x-amzn-requestid").is_some());
+    let written = read.headers.iter().flat_map(|(_, value)| [value.as_bytes(), b"\n"]).chain([&read.body[..]]);
+    captured::assert_none("an answer", &written.collect::<Vec<_>>().concat(), secrets_of_answers());
     read
+}
+
+/// S03, S16: what no answer holds, whatever it answers: the grant's ExternalId and role,
+/// the function's own credentials, and the session's.
+pub(crate) fn secrets_of_answers() -> impl Iterator<Item = &'static str> {
+    [EXTERNAL_ID, ROLE, cloud::SESSION_KEY, "secret-canary", "token-canary", "AKIDOWN", "own-secret", "own-token"]
+        .into_iter()
 }

@@ -133,7 +133,9 @@ impl Stage {
         let answer = answer.ok_or_else(|| format!("C45: exactly one answer, not {:?}", self.answers()))?;
         let text = |key: &str| answer[key].as_str().unwrap_or_default();
         let (id, failed, sent) = (text("PhysicalResourceId"), text("Status") == "FAILED", &event["PhysicalResourceId"]);
+        let (shown, hidden) = (without_external_id(&answer), secrets(event));
         let rules = [
+            (captured::leaks(&shown, hidden.iter().map(String::as_str)).is_empty(), "C31, C32, S03: no secret"),
             (["StackId", "RequestId", "LogicalResourceId"].iter().all(|key| answer[key] == event[key]), "C01: its ids"),
             (failed || text("Status") == "SUCCESS", "C01: a status"),
             (!id.is_empty(), "C10: a physical id"),
@@ -183,6 +185,24 @@ impl Stage {
         self.iam.take_calls();
         answer["PhysicalResourceId"].as_str().unwrap_or_default().to_owned()
     }
+}
+
+/// An answer but for the attribute that a stack may ask for with `Fn::GetAtt`.
+fn without_external_id(answer: &Value) -> String {
+    let mut shown = answer.clone();
+    if let Some(data) = shown["Data"].as_object_mut() {
+        data.remove("ExternalId");
+    }
+    shown.to_string()
+}
+
+/// What an event holds that its answer may not repeat: the URL's query, and ExternalIds
+/// that are neither the account's id, as in the recipe, nor too short to tell.
+fn secrets(event: &Value) -> Vec<String> {
+    let query = event["ResponseURL"].as_str().and_then(|url| url.split_once('?')).map(|(_, query)| query);
+    let ids = ["ResourceProperties", "OldResourceProperties"].map(|key| event[key]["ExternalId"].as_str());
+    let ids = ids.into_iter().flatten().filter(|id| id.len() >= 8 && !id.bytes().all(|b| b.is_ascii_digit()));
+    query.into_iter().chain(ids).map(str::to_owned).collect()
 }
 
 /// Properties of the recipe's role.
