@@ -7,6 +7,7 @@ from ministack import app as ministack
 
 from tests.cloud import control, gateway
 from tests.cloud.calls import Call, Record
+from tests.cloud.canaries import Canaries
 from tests.cloud.control import Control
 from tests.cloud.request import ClientGone, Message, Receive, Request, Scope, Send
 from tests.cloud.runtime import Runtime
@@ -20,6 +21,7 @@ class App:
     record: Record
     runtime: Runtime
     control: Control
+    canaries: Canaries
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"].startswith(_INTERNAL):
@@ -32,7 +34,8 @@ class App:
         if request.path.startswith(control.PREFIX):
             await self.control.answer(request).send(send)
             return
-        send = _noting_answer(self.record.call(request), send)
+        self.canaries.of_request(request)
+        send = self.canaries.watching(request, _noting_answer(self.record.call(request), send))
         answer = await self.runtime.answer(request) or gateway.before(request)
         if answer is not None:
             await answer.send(send)

@@ -12,17 +12,20 @@ from typing import Any
 from ministack.services import lambda_svc
 from ministack.services.cloudformation import custom_resource
 
+from tests.cloud.canaries import Canaries
 
-def install() -> None:
+
+def install(canaries: Canaries) -> None:
     """Put the differences in place."""
-    _fail_unanswered()
+    _fail_unanswered(canaries)
     _delete_what_failed_to_be_made()
 
 
-def _fail_unanswered() -> None:
+def _fail_unanswered(canaries: Canaries) -> None:
     original = lambda_svc._execute_function_with_config_scope
 
     def execute(function: dict[str, Any], event: dict[str, Any]) -> dict[str, Any]:
+        canaries.of_event(event)
         result = original(function, event)
         if isinstance(event, dict) and "ResponseURL" in event:
             token = event["ResponseURL"].rpartition("/")[2]

@@ -63,22 +63,24 @@ async def _serve(listener: socket.socket, origin: str, directory: Path, ready: i
     from tests.cloud.app import App
     from tests.cloud.async_inference import Jobs
     from tests.cloud.calls import Record
+    from tests.cloud.canaries import Canaries
     from tests.cloud.containers import Containers
     from tests.cloud.control import Control
     from tests.cloud.endpoints import Endpoints
     from tests.cloud.request import Message, Receive, Scope, Send
     from tests.cloud.runtime import Runtime
 
-    workers.install(directory, origin)
+    canaries = Canaries(directory)
+    workers.install(directory, origin, canaries)
     alarms.install()
     gateway.install()
     authorization.install()
     iam_calls.install()
     session_attributes.install()
-    custom_resources.install()
+    custom_resources.install(canaries)
     containers, endpoints, record = Containers(directory), Endpoints(), Record()
     jobs = Jobs(origin, containers)
-    app = App(record, Runtime(endpoints, containers, record, jobs), Control(record, endpoints, directory))
+    app = App(record, Runtime(endpoints, containers, record, jobs), Control(record, endpoints, directory), canaries)
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         async def noticing_startup(message: Message) -> None:

@@ -20,6 +20,7 @@ from ministack.core.lambda_runtime import ProvidedWorker
 from ministack.services import lambda_svc
 
 from tests.cloud import streams
+from tests.cloud.canaries import Canaries
 
 # The names that ministack sets and that Lambda documents.
 _LAMBDA_VARIABLES = frozenset(
@@ -50,20 +51,21 @@ def log_file(logs: Path, account: str, function: str) -> Path:
     return logs / f"function-{account}-{function}.log"
 
 
-def install(logs: Path, origin: str) -> None:
+def install(logs: Path, origin: str, canaries: Canaries) -> None:
     """Put the differences in place. `origin` is this cloud's own address."""
-    _clean_environment(origin)
+    _clean_environment(origin, canaries)
     _let_finish()
     _stream_answers()
     _copy_output(logs)
 
 
-def _clean_environment(origin: str) -> None:
+def _clean_environment(origin: str, canaries: Canaries) -> None:
     original = lambda_svc._provided_worker_env
 
     def worker_environment(config: dict[str, Any], code_dir: str, port: int) -> dict[str, str]:
         own = (config.get("Environment") or {}).get("Variables") or {}
         full = original(config, code_dir, port)
+        canaries.of_environment(full)
         kept = {name: value for name, value in full.items() if name in _LAMBDA_VARIABLES or name in own}
         return {
             **_FIXED,

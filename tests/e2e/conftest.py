@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests import deploy, people
+from tests import deploy, leaks, people
 from tests.cloud import process
 from tests.cloud.client import Cloud
 from tests.cloud.endpoints import CHILD, PARENT, REGION, Endpoint
@@ -14,10 +14,14 @@ from tests.e2e.world import GRANTED, World
 DIRECTORY = deploy.ROOT / "target" / "e2e"
 
 
+_CLOUD_RAN = pytest.StashKey[bool]()
+
+
 @pytest.fixture(scope="session")
-def cloud() -> Iterator[Cloud]:
+def cloud(pytestconfig: pytest.Config) -> Iterator[Cloud]:
     process.stop(DIRECTORY)
     running = process.start(0, DIRECTORY)
+    pytestconfig.stash[_CLOUD_RAN] = True
     try:
         yield Cloud(running.url)
     finally:
@@ -71,8 +75,28 @@ def _printed_lengths() -> dict[str, int]:
     return {file.name: file.stat().st_size for file in _logs()}
 
 
+_SEARCH = pytest.StashKey[leaks.Search]()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """S15, C31: a session in which a function printed or answered a secret has failed, whatever its tests say."""
+    # Not where no test needed the cloud: what lies there is another session's.
+    if session.config.stash.get(_CLOUD_RAN, False):
+        searched = leaks.search(DIRECTORY)
+        session.config.stash[_SEARCH] = searched
+        # A search for nothing, or through nothing, has shown nothing.
+        if searched.leaks or not (searched.secrets and searched.size):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """What the conformance tests came to (whatever did not pass is missing), and what tests say of themselves."""
+    """What the search for secrets and the conformance tests came to (whatever did not pass is missing), and what tests
+    say of themselves.
+    """
+    if searched := terminalreporter.config.stash.get(_SEARCH, None):
+        terminalreporter.write_line(str(searched))
+        for leak in dict.fromkeys(searched.leaks):
+            terminalreporter.write_line(f"LEAK: {leak}")
     reports = {
         outcome: [r.nodeid for r in terminalreporter.stats.get(outcome, []) if "test_conformance.py::" in r.nodeid]
         for outcome in ("passed", "failed", "error")
