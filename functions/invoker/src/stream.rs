@@ -82,14 +82,14 @@ fn media_type(written: &str) -> &str {
 
 /// Turns SageMaker's pieces into ours: push one, take what there is, and say at
 /// last how it ended.
-pub(crate) enum Relay {
+pub enum Relay {
     AsIs(Bytes),
     Frames(Bytes, Boundary),
     Plain(Plain),
 }
 
 impl Relay {
-    pub(crate) fn new(form: Form) -> Self {
+    pub fn new(form: Form) -> Self {
         match form {
             Form::AsIs => Self::AsIs(Bytes::new()),
             Form::Frames => Self::Frames(Bytes::new(), Boundary::default()),
@@ -97,7 +97,7 @@ impl Relay {
         }
     }
 
-    pub(crate) fn push(&mut self, piece: Bytes) {
+    pub fn push(&mut self, piece: Bytes) {
         match self {
             Self::AsIs(next) => *next = piece,
             Self::Frames(next, boundary) => {
@@ -112,7 +112,8 @@ impl Relay {
     ///
     /// # Errors
     /// When they make no frame.
-    pub(crate) fn next(&mut self) -> Result<Option<Bytes>, Cut> {
+    #[expect(clippy::should_implement_trait, reason = "no iterator: there may be more after the next push")]
+    pub fn next(&mut self) -> Result<Option<Bytes>, Cut> {
         match self {
             Self::AsIs(next) | Self::Frames(next, _) => {
                 Ok(Some(std::mem::take(next)).filter(|piece| !piece.is_empty()))
@@ -122,12 +123,12 @@ impl Relay {
     }
 
     /// Whether nothing may follow, whatever SageMaker still sends.
-    pub(crate) fn is_over(&self) -> bool {
+    pub fn is_over(&self) -> bool {
         matches!(self, Self::Plain(plain) if plain.is_over)
     }
 
     /// Whether SageMaker's answer cannot end here.
-    pub(crate) fn is_inside(&self) -> bool {
+    pub fn is_inside(&self) -> bool {
         match self {
             Self::AsIs(_) => false,
             Self::Frames(_, boundary) => boundary.is_inside(),
@@ -139,7 +140,7 @@ impl Relay {
     ///
     /// # Errors
     /// The cut, where the answer so far has no place for one.
-    pub(crate) fn tell(&mut self, cut: Cut) -> Result<Bytes, Cut> {
+    pub fn tell(&mut self, cut: Cut) -> Result<Bytes, Cut> {
         match self {
             Self::Frames(_, boundary) if boundary.is_between() => failure_frame(cut),
             Self::Frames(..) | Self::AsIs(_) => Err(cut),
@@ -149,7 +150,7 @@ impl Relay {
 }
 
 /// Where in a stream of frames the bytes passed so far end.
-pub(crate) enum Boundary {
+pub enum Boundary {
     /// Within a frame's length, of which so many bytes are known.
     Length { bytes: [u8; 4], known: usize },
     /// So many bytes before the end of a frame.
@@ -207,7 +208,7 @@ const EMPTY: u32 = 16;
 const LONGEST: u32 = (24 << 20) + (128 << 10) + EMPTY;
 
 /// Takes the payload out of frames, one at a time.
-pub(crate) struct Plain {
+pub struct Plain {
     media: Media,
     /// Less than one frame, after [`Plain::next`] has found none.
     buffer: BytesMut,
