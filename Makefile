@@ -17,7 +17,7 @@ REMAPPED := --remap-path-prefix=$(CURDIR)=/source --remap-path-prefix=$(CARGO_HO
 # Of what is built and packaged: x86_64 or arm64, by default this machine's.
 ARCHITECTURE := $(if $(filter aarch64,$(shell uname -m)),arm64,x86_64)
 
-.PHONY: help demo up down build package reproduce upgrade notes collect test bench docs lint fmt clean
+.PHONY: help demo up down build package reproduce upgrade notes collect test bench load fuzz docs lint fmt clean
 
 help: ## Show the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,12 @@ bench: $(READY) target/bench-venv/.ready ## Measure the invoker beside a floor, 
 
 docs: $(READY) ## Write docs/api.md from openapi.yaml
 	@$(PYTHON) -m tests.docs.api
+
+load: build ## Let 64 environments of the invoker meet every kind of fault (some minutes)
+	@$(PYTHON) -m tests.load
+
+fuzz: $(READY) ## Search the parsers for inputs that break them, 60 s each (needs a C++ compiler)
+	@$(PYTHON) -m tests.fuzz
 
 lint: $(READY) target/scan-venv/.ready ## Run the lints alone
 	@$(PYTHON) -m tests.run --only lint

@@ -31,6 +31,7 @@ CHECKS = (
     Check("rust", "cargo test", ("cargo", "test", "--workspace", "--locked", "--no-fail-fast"), counts=True),
     Check("e2e", "build", ("make", "build")),
     Check("e2e", "pytest", (sys.executable, "-m", "pytest"), counts=True),
+    Check("e2e", "load", (sys.executable, "-m", "tests.load", "--quick")),
     Check("e2e", "bench smoke", (sys.executable, "-m", "tests.bench", "--quick")),
     Check("e2e", "demo", (sys.executable, "-m", "tests.demo", "demo")),
     Check("lint", "sam validate", ("sam", "validate", "--lint")),
