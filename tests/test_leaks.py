@@ -46,6 +46,7 @@ def canaries(tmp_path: Path) -> Canaries:
 def test_what_is_printed_and_answered_is_searched_for_what_may_not_be_there(tmp_path: Path, canaries: Canaries):
     (tmp_path / "function-444455556666-child-InvokerFunction-1.log").write_text('{"message":"request"}\n')
     (tmp_path / "function-111122223333-ProvisionerFunction.log").write_text("arn:aws:iam::111122223333:role/R\n")
+    (tmp_path / "function-111122223333-of-a-test.log").write_text("secret-key-canary\n")
     (tmp_path / ANSWERS).write_bytes(b"the body itself")
     searched = leaks.search(tmp_path)
     assert (searched.secrets, searched.leaks) == (3, ())

@@ -21,7 +21,7 @@ MOST = 20_000
 # Of a body: its beginning, which a log would show first.
 KEPT_BODY = 96
 # Of each piece of an answer: whole errors, and enough of what a model says.
-KEPT_ANSWER = 16 * 1024
+KEPT_ANSWER = 4 * 1024
 _ACCOUNT = re.compile(r"\d{12}")
 _SECRET_KEY = re.compile(rb"<SecretAccessKey>([^<]+)</SecretAccessKey>")
 _SENSITIVE = ("x-amzn-sagemaker-custom-attributes", "x-amz-security-token")
