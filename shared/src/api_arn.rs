@@ -13,7 +13,9 @@ use crate::name::Invalid;
 /// path as well, so the first segment, the collection, is always literal.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ApiArn {
+    /// The account that owns the API.
     pub account: Account,
+    /// Where the API is.
     pub region: Region,
     /// `API_ID/STAGE/METHOD/PATH`.
     route: String,

@@ -12,6 +12,7 @@ use crate::name::{
 pub struct AccountId(String);
 
 impl AccountId {
+    /// The text, as it was parsed.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -69,6 +70,7 @@ impl fmt::Display for Partition {
 pub struct Region(String);
 
 impl Region {
+    /// The text, as it was parsed.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -102,7 +104,9 @@ impl fmt::Display for Region {
 /// The account and the partition that an entity lives in.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Account {
+    /// The partition, such as `aws`.
     pub partition: Partition,
+    /// Its 12 digits.
     pub id: AccountId,
 }
 
@@ -119,8 +123,11 @@ macro_rules! iam_arn {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $type {
+            /// The account that owns it.
             pub account: Account,
+            /// From `/` to `/`.
             pub path: IamPath,
+            /// What stands behind the path.
             pub name: $name,
         }
 

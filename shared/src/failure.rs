@@ -62,6 +62,7 @@ impl Kind {
 /// An SDK error, reduced to what may be decided on and shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
+    /// What can be done about it.
     pub kind: Kind,
     /// The service's code, or `Timeout`, `Connection`, `Response`, `Request`
     /// where none came from the service.
@@ -72,6 +73,7 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// Reads code, status and text of an SDK's error.
     pub fn of<E>(error: &SdkError<E, Response>) -> Self
     where
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,

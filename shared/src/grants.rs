@@ -20,8 +20,11 @@ use crate::pattern::EndpointPattern;
 
 /// What one parent gives.
 pub struct Grant {
+    /// The role to assume.
     pub role: RoleArn,
+    /// What is presented; the role's account id where the grant says nothing.
     pub external_id: ExternalId,
+    /// Where the endpoints are; the function's own region where the grant says nothing.
     pub region: Region,
     /// Whether sessions carry a source identity and tags; absent, the child's
     /// own default holds.
@@ -30,6 +33,7 @@ pub struct Grant {
     patterns: Vec<EndpointPattern>,
 }
 
+/// All grants of a child, no two of which share an endpoint.
 pub struct Grants {
     grants: Vec<Grant>,
     /// Which of `grants` names an endpoint.

@@ -5,6 +5,8 @@
 //! Everything here parses at the edge: a value of one of these types cannot be
 //! wrong, so nothing behind it checks again. No SDK service crate stands here.
 
+#![warn(missing_docs)]
+
 pub mod api_arn;
 pub mod arn;
 pub mod codes;

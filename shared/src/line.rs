@@ -24,8 +24,11 @@ pub const ERROR_CODE: &str = "ErrorCode";
 /// CloudWatch's units, as far as they are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
+    /// A number of things.
     Count,
+    /// A time.
     Milliseconds,
+    /// A size.
     Bytes,
 }
 
@@ -42,12 +45,16 @@ impl Unit {
 /// One value. A metric without a value in this line is left out of the list.
 #[derive(Debug, Clone, Copy)]
 pub struct Metric {
+    /// The metric's name.
     pub name: &'static str,
+    /// What its value counts.
     pub unit: Unit,
+    /// The value.
     pub value: f64,
 }
 
 impl Metric {
+    /// So many things.
     pub fn count(name: &'static str, value: usize) -> Self {
         Self { name, unit: Unit::Count, value: value as f64 }
     }
@@ -57,6 +64,7 @@ impl Metric {
         Self::count(name, usize::from(value))
     }
 
+    /// So many bytes.
     pub fn bytes(name: &'static str, value: usize) -> Self {
         Self { name, unit: Unit::Bytes, value: value as f64 }
     }
@@ -71,7 +79,9 @@ impl Metric {
 /// own in CloudWatch, and costs as one.
 #[derive(Debug, Clone, Copy)]
 pub struct View<'a> {
+    /// Names of the line's dimensions.
     pub dimensions: &'a [&'static str],
+    /// Names of the line's metrics.
     pub metrics: &'a [&'static str],
 }
 

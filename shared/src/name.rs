@@ -17,6 +17,7 @@ pub struct Invalid {
 }
 
 impl Invalid {
+    /// `what` was `value`, and must be as `rule` says.
     pub fn new(what: &'static str, value: &str, rule: &'static str) -> Self {
         Self { what, value: Some(excerpt(value)), rule }
     }
@@ -56,6 +57,7 @@ macro_rules! name {
         pub struct $type(String);
 
         impl $type {
+            /// The text, as it was parsed.
             pub fn as_str(&self) -> &str {
                 &self.0
             }

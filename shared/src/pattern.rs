@@ -12,6 +12,7 @@ use crate::name::{EndpointName, Invalid};
 pub struct EndpointPattern(String);
 
 impl EndpointPattern {
+    /// The text, as it was parsed.
     pub fn as_str(&self) -> &str {
         &self.0
     }

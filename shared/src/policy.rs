@@ -22,6 +22,7 @@ pub mod quota {
     pub const SESSION: usize = 2_048;
 }
 
+/// A policy document of IAM's version 2012-10-17, with statements of one kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct Document<S> {
@@ -31,6 +32,7 @@ pub struct Document<S> {
 }
 
 impl<S: Serialize> Document<S> {
+    /// Of these statements.
     pub fn new(statement: Vec<S>) -> Self {
         Self { version: VERSION.to_owned(), statement }
     }
@@ -48,14 +50,18 @@ impl<S: Serialize> Document<S> {
 }
 
 impl<S> Document<S> {
+    /// The statements in their order.
     pub fn statements(&self) -> &[S] {
         &self.statement
     }
 }
 
+/// What a statement does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Effect {
+    /// Allows its actions.
     Allow,
+    /// Nothing of it is allowed, whatever else allows it.
     Deny,
 }
 
@@ -63,19 +69,26 @@ pub enum Effect {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct TrustStatement {
+    /// Its name: letters and digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sid: Option<String>,
+    /// What it does.
     pub effect: Effect,
+    /// For whom.
     pub principal: AwsPrincipal,
+    /// Actions, such as `sts:AssumeRole`.
     #[serde(deserialize_with = "one_or_many")]
     pub action: Vec<String>,
+    /// When; absent, always.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub condition: Option<TrustCondition>,
 }
 
+/// Principals of AWS: ARNs, or ids of what is gone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AwsPrincipal {
+    /// One at least.
     #[serde(rename = "AWS", deserialize_with = "one_or_many")]
     pub aws: Vec<String>,
 }
@@ -85,6 +98,7 @@ pub struct AwsPrincipal {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrustCondition {
+    /// Condition keys and their values.
     #[serde(rename = "StringEquals")]
     pub string_equals: BTreeMap<String, String>,
 }
@@ -93,13 +107,18 @@ pub struct TrustCondition {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub struct PermissionStatement {
+    /// Its name: letters and digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sid: Option<String>,
+    /// What it does.
     pub effect: Effect,
+    /// Actions, such as `sagemaker:InvokeEndpoint`.
     #[serde(deserialize_with = "one_or_many")]
     pub action: Vec<String>,
+    /// ARNs of resources.
     #[serde(deserialize_with = "one_or_many")]
     pub resource: Vec<String>,
+    /// When; absent, always.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub condition: Option<RegionCondition>,
 }
@@ -109,18 +128,22 @@ pub struct PermissionStatement {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RegionCondition {
+    /// The key and its values.
     #[serde(rename = "StringEquals")]
     pub string_equals: RequestedRegion,
 }
 
+/// Regions of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RequestedRegion {
+    /// One at least.
     #[serde(rename = "aws:RequestedRegion", deserialize_with = "one_or_many")]
     pub regions: Vec<String>,
 }
 
 impl RegionCondition {
+    /// For requests to these regions.
     pub fn new(regions: Vec<String>) -> Self {
         Self { string_equals: RequestedRegion { regions } }
     }

@@ -44,7 +44,9 @@ where
 /// How much a line of [`crate::line`] matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
+    /// What happened.
     Info,
+    /// What went wrong, and not by the caller's mistake.
     Error,
 }
 
