@@ -84,7 +84,9 @@ def fuzz(engine: Path, target: str, seconds: int) -> Outcome:
     covered = re.findall(r"cov: (\d+)", ended.stderr)
     findings = tuple(sorted(set(found.iterdir()) - before))
     words = "" if ended.returncode == 0 else "\n".join(ended.stderr.splitlines()[-40:])
-    return Outcome(target, int(executions[-1]), int(covered[-1]), findings, words)
+    return Outcome(
+        target, int(executions[-1]) if executions else 0, int(covered[-1]) if covered else 0, findings, words
+    )
 
 
 def keep(engine: Path, target: str) -> None:

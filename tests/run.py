@@ -44,6 +44,9 @@ CHECKS = (
     Check("lint", "zizmor", ("zizmor", "--offline", "--no-progress", "--persona=auditor", ".github")),
 )
 
+# What tests and checks say of themselves, told again at the end.
+SAID = ("conformance: ", "upgrade: ", "leaks: ", "load: ", "checkov: ", "cfn-guard: ")
+
 # cargo's line for a test binary, and pytest's closing line.
 CARGO = re.compile(r"^test result: \w+\. (?P<passed>\d+) passed; (?P<failed>\d+) failed; (?P<skipped>\d+) ignored")
 PYTEST = re.compile(r"(\d+) (passed|failed|errors?|skipped)\b")
@@ -62,7 +65,7 @@ class Counts:
             self.passed += int(match["passed"])
             self.failed += int(match["failed"])
             self.skipped += int(match["skipped"])
-        elif line.startswith(("conformance: ", "upgrade: ")):
+        elif line.startswith(SAID):
             self.said.append(line.strip())
         elif re.match(r"^=+ .* in [\d.]+s", line):
             for number, kind in PYTEST.findall(line):

@@ -59,6 +59,14 @@ impl Kind {
     }
 }
 
+/// A service's code, if it looks like one: what does not is some text of the service's,
+/// which may quote anything, and is neither logged nor passed on.
+pub fn as_code(text: &str) -> Option<String> {
+    let code = text.trim();
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+    ((1..=128).contains(&code.len()) && code.bytes().all(plain)).then(|| code.to_owned())
+}
+
 /// An SDK error, reduced to what may be decided on and shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {

@@ -14,7 +14,7 @@ use http::header::{CONTENT_TYPE, HeaderName};
 use http_body_util::{BodyExt, Limited};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sagemaker_external::arn::RoleArn;
-use sagemaker_external::failure::Kind;
+use sagemaker_external::failure::{Kind, as_code};
 use sagemaker_external::name::{ExternalId, SessionName};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
@@ -251,7 +251,7 @@ fn code(xml: &str) -> Option<String> {
     while let Some(mut error) = root.next_tag() {
         while let Some(mut member) = error.next_tag() {
             if member.start_el().matches("Code") {
-                return try_data(&mut member).ok().map(|code| code.trim().to_owned());
+                return try_data(&mut member).ok().and_then(|code| as_code(&code));
             }
         }
     }

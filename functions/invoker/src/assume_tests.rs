@@ -45,6 +45,9 @@ fn credentials_that_are_not_whole_are_none() {
     assert!(!is_an_answer("<html><body>Log in</body></html>"));
 }
 
+/// No code, and so nothing to log.
+const SENTENCE: &str = "<ErrorResponse><Error><Code>body-canary of somebody</Code></Error></ErrorResponse>";
+
 #[test]
 fn r09_the_code_of_an_error_is_found() {
     for (xml, wanted) in [
@@ -56,7 +59,9 @@ fn r09_the_code_of_an_error_is_found() {
     ] {
         assert_eq!(code(xml).as_deref(), Some(wanted), "{xml}");
     }
-    for xml in ["", "<ErrorResponse><RequestId>r</RequestId></ErrorResponse>", "<Code>Throttling</Code>", "gateway"] {
+    for xml in
+        ["", "<ErrorResponse><RequestId>r</RequestId></ErrorResponse>", "<Code>Throttling</Code>", "gateway", SENTENCE]
+    {
         assert_eq!(code(xml), None, "{xml}");
     }
 }

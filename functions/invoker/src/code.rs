@@ -116,6 +116,19 @@ impl Code {
         own.unwrap_or(Self::OtherServiceError)
     }
 
+    /// Whether AssumeRole is what failed.
+    pub fn is_of_sts(self) -> bool {
+        matches!(
+            self,
+            Self::AssumeRoleDenied
+                | Self::RegionDisabled
+                | Self::StsThrottled
+                | Self::StsUnavailable
+                | Self::DeadlineExceeded
+                | Self::AssumeRoleFailed
+        )
+    }
+
     /// Whether the caller has to mend the request. All else is a fault: the operators of
     /// either side, or AWS, have to mend something, or to wait.
     pub fn is_callers(self) -> bool {

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::{StatusCode, Uri};
 use http_body_util::{BodyExt, Limited};
 use sagemaker_external::arn::Region;
-use sagemaker_external::failure::Kind;
+use sagemaker_external::failure::{Kind, as_code};
 use sagemaker_external::name::EndpointName;
 use serde_json::{Map, Value};
 use tokio::time::timeout_at;
@@ -177,7 +177,7 @@ impl Refusal {
         let (message, other_message) = (take("message"), take("Message"));
         let (code, kind) = (take("code"), take("__type"));
         let code = type_header.map(str::to_owned).or(code).or(kind);
-        Self { code: code.as_deref().map(plain_code), message: other_message.or(message), members }
+        Self { code: code.as_deref().and_then(plain_code), message: other_message.or(message), members }
     }
 
     fn why(self, status: StatusCode, retry_after: Option<u32>) -> Why {
@@ -211,9 +211,9 @@ impl Refusal {
 }
 
 /// `namespace#Code:https://…` is the code alone.
-fn plain_code(whole: &str) -> String {
+fn plain_code(whole: &str) -> Option<String> {
     let code = whole.split(':').next().unwrap_or_default();
-    code.rsplit('#').next().unwrap_or_default().trim().to_owned()
+    as_code(code.rsplit('#').next().unwrap_or_default())
 }
 
 /// A signature, a clock or credentials that are wrong, in the words of AWS's several

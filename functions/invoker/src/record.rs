@@ -176,7 +176,9 @@ impl Served {
             End::Whole | End::NotTaken => None,
         };
         let status = status.as_u16();
-        let level = if status >= 500 || end != End::Whole { Level::Error } else { Level::Info };
+        // What counts as a fault is told whole at any level: its cause must be found.
+        let is_fault = status >= 500 || end != End::Whole || code.is_some_and(|code| !code.is_callers());
+        let level = if is_fault { Level::Error } else { Level::Info };
 
         let mut line = Line::new(level, "invoker", "request");
         line.field("request_id", Some(&record.request_id));

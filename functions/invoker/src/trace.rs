@@ -40,7 +40,7 @@ impl Trace {
     /// of the last one, if it failed.
     pub(crate) fn send(&self, assume: Option<Step>, invoke: Option<(&str, Step)>, code: Option<Code>) {
         let Some(daemon) = std::env::var(DAEMON).ok().and_then(|address| address.parse().ok()) else { return };
-        let of_assume = code.filter(|_| invoke.is_none());
+        let of_assume = code.filter(|code| code.is_of_sts());
         let documents = [
             assume.map(|step| self.document("STS", "AssumeRole", step, of_assume)),
             invoke.map(|(operation, step)| self.document("SageMaker Runtime", operation, step, code)),

@@ -34,7 +34,7 @@ async fn a_refusals_line_has_the_services_code() {
     let _ = ask(&invoker(&cloud), &event()).await;
     let [denied, failed] = &captured::json()[..] else { panic!("two lines: {}", captured::text()) };
     assert_eq!((&denied["status"], &denied["cause"]), (&json!(403), &json!("AccessDenied")));
-    assert_eq!((&denied["error_type"], &denied["level"]), (&json!("AccessDeniedException"), &json!("INFO")));
+    assert_eq!((&denied["error_type"], &denied["level"]), (&json!("AccessDeniedException"), &json!("ERROR")));
     assert_eq!((&failed["status"], &failed["level"]), (&json!(500), &json!("ERROR")));
 }
 

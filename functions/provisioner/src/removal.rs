@@ -92,7 +92,14 @@ impl Lifecycle<'_> {
     /// was adopted is given back: `OnDelete` is about a Delete, which nobody asked for.
     pub(crate) async fn undo<H: Half>(&self, place: &H::Place) {
         if let Err(error) = self.retire::<H>(&H::giving_back(place), Known::ByName).await {
-            tracing::error!(id = H::id(place), error = %error, "could not remove what a failed update made");
+            // Never IAM's own text: it may quote a trust, and with it an ExternalId (S03).
+            let (step, iam) = match &error {
+                Error::Step { step, failure } => (Some(step.to_string()), Some(&failure.code)),
+                Error::Read(failure) => (None, Some(&failure.code)),
+                Error::Refused(..) | Error::Unsettled(_) => (None, None),
+            };
+            let (id, code) = (H::id(place), error.code().name());
+            tracing::error!(id, step, code, iam, "could not remove what a failed update made");
         }
     }
 }

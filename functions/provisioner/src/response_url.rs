@@ -45,9 +45,22 @@ impl fmt::Debug for ResponseUrl {
     }
 }
 
-/// What the names of AWS's own hosts end in, partition by partition.
-const SUFFIXES: [&str; 6] =
-    [".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".c2s.ic.gov", ".sc2s.sgov.gov", ".cloud.adc-e.uk"];
+/// What the names of AWS's own hosts end in, by how a partition's regions begin. Names of
+/// buckets are unique in a partition only: elsewhere this one may be a stranger's.
+const SUFFIXES: [(&str, &str); 7] = [
+    ("cn-", ".amazonaws.com.cn"),
+    ("eusc-", ".amazonaws.eu"),
+    ("us-iso-", ".c2s.ic.gov"),
+    ("us-isob-", ".sc2s.sgov.gov"),
+    ("us-isof-", ".csp.hci.ic.gov"),
+    ("eu-isoe-", ".cloud.adc-e.uk"),
+    ("", ".amazonaws.com"),
+];
+
+fn suffix(region: &Region) -> &'static str {
+    let of = SUFFIXES.iter().find(|(prefix, _)| region.as_str().starts_with(prefix));
+    of.map(|(_, suffix)| *suffix).unwrap_or_default()
+}
 
 /// `cloudformation-custom-resource-response-useast1.s3[-…][.…].amazonaws.com[.cn]`.
 fn is_bucket(host: &str, region: &Region) -> bool {
@@ -56,7 +69,7 @@ fn is_bucket(host: &str, region: &Region) -> bool {
         .strip_prefix("cloudformation-custom-resource-response-")
         .and_then(|rest| rest.strip_prefix(compact.as_str()))
         .and_then(|rest| rest.strip_prefix('.'))
-        .and_then(|rest| SUFFIXES.iter().find_map(|suffix| rest.strip_suffix(suffix)));
+        .and_then(|rest| rest.strip_suffix(suffix(region)));
     let label = |l: &str| !l.is_empty() && l.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     service.is_some_and(|s| {
         let first = s.split('.').next().unwrap_or_default();
@@ -99,6 +112,8 @@ mod tests {
             format!("https://{bucket}euwest1.s3.amazonaws.com/k"),
             format!("https://{bucket}useast1.s3.amazonaws.com.evil.example/k"),
             format!("https://{bucket}useast1.evil.amazonaws.com/k"),
+            format!("https://{bucket}useast1.s3.amazonaws.com.cn/k"),
+            format!("https://{bucket}useast1.s3.amazonaws.eu/k"),
             format!("https://{bucket}useast1.s3..amazonaws.com/k"),
             format!("https://evil-{bucket}useast1.s3.amazonaws.com/k"),
             "https://169.254.169.254/latest".to_owned(),
@@ -109,6 +124,8 @@ mod tests {
         ] {
             assert!(!accepted(&url, "us-east-1"), "{url} was accepted");
         }
+        // The bucket of this name in another partition may be anybody's.
+        assert!(!accepted(&format!("https://{bucket}cnnorth1.s3.amazonaws.com/k"), "cn-north-1"));
     }
 
     #[test]

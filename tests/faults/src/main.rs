@@ -69,7 +69,8 @@ fn serve(index: u64, requests: u64, plans: &Arc<[Plan]>, program: &Path) -> Resu
         let trace = environment.backend.trace(plan.number);
         report.faults += trace.faults(plan);
         let before = before.replace(plan);
-        let is_disturbed = before.is_some_and(disturbs);
+        // What closed while the process was frozen has to be seen when it goes on.
+        let is_disturbed = before.is_some_and(disturbs) && plan.freeze.is_none();
         let case = Case { plans, plan, trace, outcome, ends, reuses: environment.reuses, is_disturbed };
         let verdict = case.judge();
         let hangs = verdict.hangs && verdict.end.is_none();

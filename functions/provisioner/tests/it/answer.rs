@@ -212,6 +212,13 @@ async fn c31_c32_no_secret_is_logged() {
     let secret = with(role(), json!({"ExternalId": "external-canary"}));
     let id = stage.created(&create(&secret)).await;
     stage.fail(&update(&id, &secret, &with(secret.clone(), json!({"ExternalId": "external canary"})))).await;
+    // A failed update whose new role cannot be taken away again, in IAM's own words.
+    let renamed = with(secret.clone(), json!({"RoleName": "Renamed", "PolicyName": "Renamed"}));
+    stage.iam.fault("AttachRolePolicy", Fault::Refused(400, "ValidationError", "bad: external-canary"));
+    for call in ["DeleteRole", "DetachRolePolicy", "DeletePolicy"] {
+        stage.iam.fault(call, Fault::Refused(400, "ValidationError", "bad: external-canary"));
+    }
+    stage.fail(&update(&id, &secret, &renamed)).await;
     *stage.bucket.statuses.lock().unwrap() = vec![403; 20];
     stage.raw(&delete(&id, &secret)).await;
     stage.raw(&with(create(&secret), json!({"ResponseURL": "https://evil.example/?X-Amz-Signature=url-canary"}))).await;
@@ -219,7 +226,9 @@ async fn c31_c32_no_secret_is_logged() {
     stage.iam.fault("GetRole", Fault::Panics);
     stage.fail(&create(&secret)).await;
     let log = captured::text();
-    assert!(log.contains("gave up answering") && log.contains("panicked"), "the log was captured: {log}");
+    for line in ["gave up answering", "panicked", "could not remove what a failed update made"] {
+        assert!(log.contains(line), "{line} was captured: {log}");
+    }
     for canary in ["url-canary", "external-canary", "external canary", "secret-canary", "X-Amz-Signature"] {
         assert!(!log.contains(canary), "{canary} is in the log");
     }
