@@ -1,4 +1,4 @@
-"""Sign in to the user pool, then call an endpoint with the ID token. Needs no AWS credentials."""
+"""Sign in to the user pool, then call an endpoint with the ID token. Needs a region, but no AWS credentials."""
 
 import os
 import urllib.request
