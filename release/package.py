@@ -1,17 +1,18 @@
 """`make package`: what a release hands out, in dist/, from the functions that `make build` made.
 
 A zip of each function, the template that deploys them as it stands (no source, no build), what goes with it, and
-SHA256SUMS over all. The same functions give the same bytes: no time, owner or path of this machine gets in.
+SHA256SUMS over all of it, and over nothing else that lies there. The same functions give the same bytes: no time, owner
+or path of this machine gets in. Of the zips that holds under one zlib: another version of it, or
+another implementation behind Python's zipfile, may compress the same function to other bytes.
 """
 
 import argparse
 import hashlib
 import io
 import re
-import shutil
 import sys
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,41 +36,49 @@ class CannotPackage(Exception):
 
 
 def package(architecture: str, into: Path, tree: Path = ROOT, built: Path | None = None) -> list[Path]:
-    """Fill the folder, which may hold the package of the other architecture; its files, sums last.
+    """Make the folder's package this one, of one architecture (`collect` makes one of several); its files, sums last.
 
     The tree's functions are those that it has built, if no other folder is named. Raises CannotPackage.
     """
     built = built or tree / BUILT
-    into.mkdir(parents=True, exist_ok=True)
-    for function in FUNCTIONS:
-        binary = _binary(function, architecture, built)
-        (into / archive(function, architecture)).write_bytes(zipped(binary))
-    (into / f"template-{architecture}.yaml").write_text(packaged((tree / "template.yaml").read_text(), architecture))
-    for name in ALONGSIDE:
-        shutil.copyfile(tree / name, into / name)
-    return summed(into)
+    contents = {
+        archive(function, architecture): zipped(_binary(function, architecture, built)) for function in FUNCTIONS
+    }
+    template = (tree / "template.yaml").read_text("utf-8")
+    contents[template_of(architecture)] = packaged(template, architecture).encode()
+    contents |= {name: (tree / name).read_bytes() for name in ALONGSIDE}
+    return written(contents, into)
 
 
 def collect(packages: Iterable[Path], into: Path) -> list[Path]:
     """One folder of the packages of several architectures; its files, sums last. Raises CannotPackage."""
-    into.mkdir(parents=True, exist_ok=True)
+    contents: dict[str, bytes] = {}
     for folder in packages:
         for line in (folder / SUMS).read_text().splitlines():
             digest, name = line.split("  ")
             content = (folder / name).read_bytes()
             if _digest(content) != digest:
                 raise CannotPackage(f"{folder / name} is not what {folder / SUMS} says")
-            if (into / name).exists() and (into / name).read_bytes() != content:
+            if contents.setdefault(name, content) != content:
                 raise CannotPackage(f"{folder / name} is not the same in every package")
-            (into / name).write_bytes(content)
-    return summed(into)
+    return written(contents, into)
 
 
-def summed(folder: Path) -> list[Path]:
-    files = sorted(file for file in folder.iterdir() if file.name != SUMS)
-    sums = folder / SUMS
-    sums.write_text("".join(f"{_digest(file.read_bytes())}  {file.name}\n" for file in files))
-    return [*files, sums]
+def written(contents: Mapping[str, bytes], into: Path) -> list[Path]:
+    """Put these files there, and sums over them alone; the files, sums last.
+
+    What an earlier package left there goes, by the names that packages have; whatever else lies there stays as it is.
+    """
+    into.mkdir(parents=True, exist_ok=True)
+    for architecture in ARCHITECTURES:
+        for name in (template_of(architecture), *(archive(function, architecture) for function in FUNCTIONS)):
+            (into / name).unlink(missing_ok=True)
+    names = sorted(contents)
+    for name in names:
+        (into / name).write_bytes(contents[name])
+    sums = into / SUMS
+    sums.write_text("".join(f"{_digest(contents[name])}  {name}\n" for name in names))
+    return [*(into / name for name in names), sums]
 
 
 def _digest(content: bytes) -> str:
@@ -78,6 +87,10 @@ def _digest(content: bytes) -> str:
 
 def archive(function: str, architecture: str) -> str:
     return f"{function}-{architecture}.zip"
+
+
+def template_of(architecture: str) -> str:
+    return f"template-{architecture}.yaml"
 
 
 def packaged(template: str, architecture: str) -> str:

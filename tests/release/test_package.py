@@ -105,10 +105,7 @@ def test_a_template_that_is_written_otherwise_is_not_packaged():
 
 
 def fake(folder: Path, architecture: str, readme: str = "one") -> Path:
-    folder.mkdir()
-    for name in (f"invoker-{architecture}.zip", "README.md"):
-        (folder / name).write_text(readme if name == "README.md" else architecture)
-    package.summed(folder)
+    package.written({f"invoker-{architecture}.zip": architecture.encode(), "README.md": readme.encode()}, folder)
     return folder
 
 
@@ -117,6 +114,22 @@ def test_packages_of_two_architectures_become_one(tmp_path: Path):
     files = package.collect(packages, tmp_path / "dist")
     assert [file.name for file in files] == ["README.md", "invoker-arm64.zip", "invoker-x86_64.zip", SUMS]
     assert len(files[-1].read_text().splitlines()) == 3
+
+
+def test_nothing_of_an_earlier_package_is_in_a_package_and_what_is_not_of_packages_stays(tmp_path: Path):
+    dist = fake(tmp_path / "dist", "arm64", readme="earlier")
+    (dist / "notes.txt").write_text("somebody's own")
+    (dist / "own.zip").write_text("somebody's own")
+    files = package.collect([fake(tmp_path / "now", "x86_64")], dist)
+    assert [file.name for file in files] == ["README.md", "invoker-x86_64.zip", SUMS]
+    assert {file.name for file in dist.iterdir()} == {*(file.name for file in files), "notes.txt", "own.zip"}
+    assert [line.split("  ")[1] for line in files[-1].read_text().splitlines()] == ["README.md", "invoker-x86_64.zip"]
+
+
+def test_packages_are_collected_into_the_folder_of_one_of_them(tmp_path: Path):
+    one = fake(tmp_path / "one", "x86_64")
+    files = package.collect([one, fake(tmp_path / "two", "arm64")], one)
+    assert [file.name for file in files] == ["README.md", "invoker-arm64.zip", "invoker-x86_64.zip", SUMS]
 
 
 def test_a_package_that_was_changed_or_is_of_another_tree_is_refused(tmp_path: Path):
