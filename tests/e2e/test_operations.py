@@ -80,8 +80,8 @@ def test_the_external_id_is_rotated_without_a_gap(world: World):
     before = people.entities(world.cloud, PARENT)
     try:
         parent(Old=OLD)
-        # A stock client, which retries: unlike Lambda the local cloud ends a function that changes in the midst of a
-        # call, with 502. A gap in the grant is 403, which no client retries.
+        # A stock client, which retries what may pass by itself. A gap in the grant is 403, which no client retries.
+        # That an update breaks off no call either, tests/e2e/test_upgrade.py shows with clients that call once.
         api = dana.api(child(grant("Old", OLD, "echo")).outputs["ApiUrl"])
         with world.cloud.recording() as seen, calling(api) as answers:
             parent(Old=OLD, New=NEW)
