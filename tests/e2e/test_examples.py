@@ -179,7 +179,7 @@ def test_several_parents(world: World, readme: Readme, made: Made):
 
 def test_cognito(world: World, readme: Readme, made: Made):
     """In the account in which the local cloud looks for the pool of who signs in."""
-    # The parent's part, which the README leaves to the parent's guide.
+    # The parent's part, which the README leaves to that other example.
     template = (EXAMPLES / "custom-resources" / "parent.yaml").read_text()
     made(PARENT, "grant-for-pool")
     deploy.deploy_template(world.cloud, PARENT, "grant-for-pool", template, ChildAccountId=CHILD)
