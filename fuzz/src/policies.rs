@@ -1,7 +1,7 @@
 //! Policy documents as IAM may hold them: what is read prints back as the same.
 
 use provisioner::found::FoundGroup;
-use provisioner::role::Trust;
+use provisioner::trust::Trust;
 use sagemaker_external::policy::{Document, PermissionStatement, TrustStatement, same};
 use serde::Serialize;
 use serde::de::DeserializeOwned;

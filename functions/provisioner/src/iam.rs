@@ -2,6 +2,7 @@
 
 mod read;
 mod read_group;
+mod read_policy;
 
 use std::time::Duration;
 

@@ -35,3 +35,4 @@ pub mod role;
 pub mod role_plan;
 pub mod role_retire;
 pub mod step;
+pub mod trust;

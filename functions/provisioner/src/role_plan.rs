@@ -12,8 +12,9 @@ use crate::found::FoundPolicy;
 use crate::owner::Owner;
 use crate::pack::pack;
 use crate::rights::rights;
-use crate::role::{RoleSpec, Trust};
+use crate::role::RoleSpec;
 use crate::step::{Step, Tags};
+use crate::trust::Trust;
 
 /// What was read of IAM around one role.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
