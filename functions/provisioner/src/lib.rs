@@ -4,7 +4,7 @@
 //! and `Custom::SageMakerExternalGrants`, which checks an invoker's setting.
 //!
 //! `main → handler → lifecycle (with removal and apply) → the rest`. `request`, `response_url`, `properties`, `owner`,
-//! `role`, `role_plan`, `rights`, `role_retire`, `adopt`, `pack`, `group`, `grants`, `found` and `step` are pure; `iam` and `callback` have the
+//! `role`, `trust`, `role_plan`, `rights`, `role_retire`, `adopt`, `pack`, `group`, `grants`, `found` and `step` are pure; `iam` and `callback` have the
 //! effects, one service each.
 
 mod adopt;
