@@ -62,7 +62,8 @@ impl Invoker {
         if let Err(wrong) = &settings {
             tracing::error!(target: "invoker", reason = %wrong, "every request will be refused");
         }
-        if aws.own.is_none() || aws.sts().is_none() {
+        let sts = Sts::new(aws);
+        if aws.own.is_none() || sts.uri().is_none() {
             tracing::error!(target: "invoker", "every request will fail: the environment has no credentials, or no region, or contradicts itself (FIPS with an endpoint of one's own)");
         }
         let regions = settings.iter().flat_map(|settings| settings.grants.regions());
@@ -70,7 +71,7 @@ impl Invoker {
         let reuse = settings.as_ref().ok().and_then(|settings| settings.reuse);
         Self {
             http: Arc::clone(&aws.http),
-            sts: Sts::new(aws),
+            sts,
             sts_of_doctor: Sts::of_doctor(aws),
             runtimes: Runtimes::new(aws, regions),
             reuse: reuse.map(|time| Reuse::new(time, move || clock.now())),
