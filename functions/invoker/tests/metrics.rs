@@ -175,23 +175,29 @@ fn metrics_are_written_whatever_the_log_level() {
     for level in ["WARN", "ERROR", "FATAL"] {
         let program = Program::start_set(&[("AWS_LAMBDA_LOG_LEVEL", level)], |call, stream| match call {
             0 => respond(stream, 200, "text/csv", b"x"),
+            1 => respond(stream, 424, "application/json", b"{\"__type\":\"ModelError\",\"Message\":\"x\"}"),
             _ => respond(stream, 500, "application/json", b"{\"__type\":\"InternalFailure\",\"Message\":\"x\"}"),
         });
-        let _ = (program.ask(&event()), program.ask(&event()));
+        (0..3).for_each(|_| drop(program.ask(&event())));
         let log = program.stop();
         let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-        let [good, bad] = &lines[..] else { panic!("two lines: {log}") };
-        for line in [good, bad] {
-            assert_eq!(line["level"], if level == "FATAL" { "FATAL" } else { line["level"].as_str().unwrap() });
+        let [good, models, bad] = &lines[..] else { panic!("three lines: {log}") };
+        for line in [good, models, bad] {
             assert_eq!(views(line)[&by(&["FunctionName"])].len(), 10);
         }
         assert_eq!((&good["message"], &good["level"]), (&json!("metrics"), &json!(level)));
         for field in ["request_id", "session", "endpoint", "route", "status", "ended", "target"] {
             assert_eq!(good.get(field), None, "{field}");
         }
+        // A fault is told whole, whatever its status.
         let shown = level != "FATAL";
-        assert_eq!((bad["message"] == "request", bad.get("session").is_some()), (shown, shown), "{bad}");
-        assert_eq!(bad["ErrorCode"], "InternalFailure");
+        for (line, code) in [(models, "ModelError"), (bad, "InternalFailure")] {
+            assert_eq!((line["message"] == "request", line.get("session").is_some()), (shown, shown), "{line}");
+            assert_eq!(
+                (&line["ErrorCode"], &line["level"]),
+                (&json!(code), &json!(if shown { "ERROR" } else { level }))
+            );
+        }
     }
 }
 
