@@ -94,7 +94,10 @@ impl Event {
 }
 
 /// A PayloadPart as SageMaker frames it.
-fn frame(payload: &[u8]) -> Result<Vec<u8>> {
+///
+/// # Errors
+/// When a frame cannot hold it.
+pub fn frame(payload: &[u8]) -> Result<Vec<u8>> {
     let header = |name: &'static str, value: &'static str| Header::new(name, HeaderValue::String(value.into()));
     let message = Message::new(payload.to_vec())
         .add_header(header(":event-type", "PayloadPart"))

@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use aws_smithy_eventstream::frame::write_message_to;
-use aws_smithy_types::event_stream::{Header, HeaderValue, Message};
+use bench::events::frame;
 use bench::http::{Connection, Head};
 
 use crate::backend::{After, Shared, read_body, signing_key, stream_write, token};
@@ -67,22 +66,9 @@ fn check_head(plan: &Plan, head: &Head, trace: &mut crate::backend::Trace) {
 pub fn payload(plan: &Plan) -> Vec<u8> {
     match plan.route {
         Route::Invoke => plan.answer(),
-        Route::Stream => plan.answer().chunks(PART).flat_map(frame).collect(),
+        Route::Stream => plan.answer().chunks(PART).flat_map(|part| frame(part).unwrap_or_default()).collect(),
         Route::Async => format!("{{\"InferenceId\":\"inference-{}\"}}", plan.number).into_bytes(),
     }
-}
-
-/// A PayloadPart as SageMaker frames it.
-fn frame(payload: &[u8]) -> Vec<u8> {
-    let header = |name: &'static str, value: &'static str| Header::new(name, HeaderValue::String(value.into()));
-    let message = Message::new(payload.to_vec())
-        .add_header(header(":event-type", "PayloadPart"))
-        .add_header(header(":content-type", "application/octet-stream"))
-        .add_header(header(":message-type", "event"));
-    let mut frame = Vec::new();
-    // Into memory, with headers of a few bytes: it cannot fail.
-    let _ = write_message_to(&message, &mut frame);
-    frame
 }
 
 fn meet(plan: &Plan, stream: &Arc<TcpStream>) -> io::Result<After> {
