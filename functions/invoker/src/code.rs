@@ -28,6 +28,7 @@ codes! {
         DeadlineExceeded,
         AssumeRoleFailed,
         // Of the call of the endpoint.
+        CallNotSendable,
         InvokeDenied,
         CredentialsStale,
         SessionNotAccepted,
@@ -82,11 +83,13 @@ impl Code {
                 endpoint::Why::Throttled => Self::EndpointThrottled,
                 endpoint::Why::Unavailable => Self::SageMakerUnavailable,
                 endpoint::Why::Broken => Self::ConnectionBroken,
+                endpoint::Why::Late => Self::DeadlineExceeded,
                 endpoint::Why::Deadline => Self::EndpointDeadlineExceeded,
-                endpoint::Why::Fault => Self::AnswerNotUnderstood,
+                endpoint::Why::NotUnderstood => Self::AnswerNotUnderstood,
+                endpoint::Why::NotSendable => Self::CallNotSendable,
             },
             Error::Stale(_) => Self::CredentialsStale,
-            Error::Panicked => Self::InternalError,
+            Error::Panicked { .. } => Self::InternalError,
         }
     }
 

@@ -49,6 +49,7 @@ fn sample(code: Code) -> Option<Error> {
         Code::StsUnavailable => not_assumed(assume::Why::Unavailable),
         Code::DeadlineExceeded => not_assumed(assume::Why::Deadline),
         Code::AssumeRoleFailed => not_assumed(assume::Why::Fault),
+        Code::CallNotSendable => not_invoked(endpoint::Why::NotSendable),
         Code::InvokeDenied => not_invoked(endpoint::Why::Denied),
         Code::CredentialsStale => Error::Stale(NotInvoked {
             why: endpoint::Why::Unauthenticated,
@@ -60,8 +61,8 @@ fn sample(code: Code) -> Option<Error> {
         Code::SageMakerUnavailable => not_invoked(endpoint::Why::Unavailable),
         Code::ConnectionBroken => not_invoked(endpoint::Why::Broken),
         Code::EndpointDeadlineExceeded => not_invoked(endpoint::Why::Deadline),
-        Code::AnswerNotUnderstood => not_invoked(endpoint::Why::Fault),
-        Code::InternalError => Error::Panicked,
+        Code::AnswerNotUnderstood => not_invoked(endpoint::Why::NotUnderstood),
+        Code::InternalError => Error::Panicked { was_invoking: true },
         Code::InternalDependencyException => passed_on("InternalDependencyException", 530),
         Code::InternalFailure => passed_on("InternalFailure", 500),
         Code::InternalStreamFailure => passed_on("InternalStreamFailure", 500),
@@ -86,8 +87,24 @@ fn every_code_is_that_of_its_error() {
             assert_eq!(Code::of(&error), *code);
         }
     }
+    assert_eq!(Code::of(&not_invoked(endpoint::Why::Late)), Code::DeadlineExceeded);
     let cuts = [Cut::Upstream, Cut::Garbled, Cut::Silence, Cut::Deadline].map(Code::of_cut);
     assert_eq!(cuts, [Code::AnswerBrokeOff, Code::AnswerGarbled, Code::AnswerSilent, Code::AnswerOutOfTime]);
+}
+
+/// 503 and 504, which SDKs send again, are only for what never reached a model, and 500 of
+/// this API's own as well; SageMaker's own errors pass with their status.
+#[test]
+fn r04_no_error_after_which_the_model_may_have_run_is_sent_again() {
+    for code in Code::ALL {
+        let Some(error) = sample(*code).filter(|_| !code.is_passed_on()) else { continue };
+        let may_have_run = matches!(
+            code,
+            Code::ConnectionBroken | Code::EndpointDeadlineExceeded | Code::AnswerNotUnderstood | Code::InternalError
+        );
+        let status = response::refused(&error, &Record::new(&Context::default())).metadata_prelude.status_code;
+        assert_eq!(status.as_u16() == 530, may_have_run, "{}", code.name());
+    }
 }
 
 /// The text under each code between two headings of the page.

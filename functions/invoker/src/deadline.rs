@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 use lambda_runtime::Context;
 use tokio::time::Instant;
 
-/// What is kept of the function's time: enough to write a 504 (R13), or to cut an
-/// answer, before Lambda ends the process.
+/// What is kept of the function's time: enough to write an error (R13), or to cut
+/// an answer, before Lambda ends the process.
 const MARGIN: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Clone, Copy)]

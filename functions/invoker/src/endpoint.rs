@@ -8,11 +8,10 @@ use std::collections::HashMap;
 
 use aws_credential_types::Credentials;
 use aws_smithy_types::body::SdkBody;
-use bytes::Bytes;
-use http::{StatusCode, Uri};
+use http::Uri;
+use http_body::Body as _;
 use http_body_util::{BodyExt, Limited};
 use sagemaker_external::arn::Region;
-use sagemaker_external::failure::{Kind, as_code};
 use sagemaker_external::name::EndpointName;
 use serde_json::{Map, Value};
 use tokio::time::timeout_at;
@@ -22,6 +21,7 @@ use crate::deadline::Deadline;
 use crate::headers::Headers;
 use crate::operation::Operation;
 use crate::payload::Payload;
+use crate::refusal::refused;
 use crate::transport::Lost;
 
 /// SageMaker's answer as it came: any success status, all its headers, and the
@@ -55,14 +55,21 @@ pub enum Why {
     Unavailable,
     /// The request may have been sent, and no whole answer came: the model may have run.
     Broken,
-    /// Our own deadline came first.
+    /// Our own deadline came before anything was sent.
+    Late,
+    /// Our own deadline came after the request was sent: the model may have run.
     Deadline,
-    /// An answer that is not of this service, or no request at all.
-    Fault,
+    /// An answer without an error of SageMaker's, such as a front end's page: the model may
+    /// have run.
+    NotUnderstood,
+    /// The call makes no HTTP request: nothing was sent.
+    NotSendable,
 }
 
 /// The largest error that is read: a model's own message is cut by SageMaker long before.
-const ERROR_MAX: usize = 1024 * 1024;
+pub(crate) const ERROR_MAX: usize = 1024 * 1024;
+/// Up to this length an answer is read before it is passed on.
+const GATHERED_MAX: u64 = 64 * 1024;
 
 /// What is sent to an endpoint.
 pub struct Call<'a> {
@@ -102,17 +109,17 @@ impl Runtimes {
         deadline: Deadline,
     ) -> Result<Upstream, NotInvoked> {
         if deadline.is_over() {
-            return Err(NotInvoked::new(Why::Deadline, "Deadline"));
+            return Err(NotInvoked::new(Why::Late, "Deadline"));
         }
-        let service = self.services.get(region).ok_or_else(|| NotInvoked::new(Why::Fault, "NoEndpoint"))?;
+        let service = self.services.get(region).ok_or_else(|| NotInvoked::new(Why::NotSendable, "NoEndpoint"))?;
         let Call { operation, endpoint, headers, payload } = call;
         let path = format!("/endpoints/{endpoint}{}", operation.path());
         let headers = headers.iter().map(|(name, value)| (name, value.as_str()));
         let request = service.post(&path, headers, payload, credentials, &self.aws.clock);
-        let request = request.ok_or_else(|| NotInvoked::new(Why::Fault, "Request"))?;
+        let request = request.ok_or_else(|| NotInvoked::new(Why::NotSendable, "Request"))?;
         let answered = timeout_at(deadline.at(), async {
             match self.aws.http.send(request).await {
-                Ok(response) if response.status().is_success() => Ok(response),
+                Ok(response) if response.status().is_success() => gathered(operation, response).await,
                 Ok(response) => Err(refused(response).await),
                 Err(lost) => Err(lost.into()),
             }
@@ -124,8 +131,29 @@ impl Runtimes {
     }
 }
 
+/// The answer, of which a short one is read to its end first. An SDK that reads the body
+/// within its retries would send the request again if the body broke off: of a short answer
+/// it gets an error that it does not retry instead.
+async fn gathered(operation: Operation, response: Upstream) -> Result<Upstream, NotInvoked> {
+    let is_short = || response.body().size_hint().exact().is_some_and(|length| length <= GATHERED_MAX);
+    let is_gathered = match operation {
+        Operation::InvokeEndpoint => is_short(),
+        // It is never more than an id, and SDKs never stream it.
+        Operation::InvokeEndpointAsync => true,
+        Operation::InvokeEndpointWithResponseStream => false,
+    };
+    if !is_gathered {
+        return Ok(response);
+    }
+    let (parts, body) = response.into_parts();
+    match Limited::new(body, ERROR_MAX).collect().await {
+        Ok(body) => Ok(http::Response::from_parts(parts, SdkBody::from(body.to_bytes()))),
+        Err(_) => Err(NotInvoked::new(Why::Broken, "Response")),
+    }
+}
+
 impl NotInvoked {
-    fn new(why: Why, code: &str) -> Self {
+    pub(crate) fn new(why: Why, code: &str) -> Self {
         Self { why, code: code.to_owned(), request_id: None }
     }
 }
@@ -139,98 +167,3 @@ impl From<Lost> for NotInvoked {
         Self::new(why, lost.code())
     }
 }
-
-/// By code and status, whatever the operation.
-async fn refused(response: http::Response<SdkBody>) -> NotInvoked {
-    let (parts, body) = response.into_parts();
-    let text = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
-    let request_id = text("x-amzn-requestid").map(str::to_owned);
-    let kind = text("x-amzn-errortype");
-    let body = match Limited::new(body, ERROR_MAX).collect().await {
-        Ok(body) => body.to_bytes(),
-        // What it is stands in the headers.
-        Err(_) if kind.is_some() => Bytes::new(),
-        Err(_) => return NotInvoked { request_id, ..NotInvoked::new(Why::Broken, "Response") },
-    };
-    let refusal = Refusal::read(kind, &body);
-    let code = refusal.code.clone().unwrap_or_else(|| "Unknown".to_owned());
-    let retry_after = text("retry-after").and_then(|seconds| seconds.parse().ok());
-    NotInvoked { why: refusal.why(parts.status, retry_after), code, request_id }
-}
-
-/// An error in AWS's JSON protocols.
-struct Refusal {
-    code: Option<String>,
-    message: Option<String>,
-    /// Without what stands in the answer elsewhere.
-    members: Map<String, Value>,
-}
-
-impl Refusal {
-    /// `type_header` is the header `x-amzn-ErrorType`.
-    fn read(type_header: Option<&str>, body: &Bytes) -> Self {
-        let mut members: Map<String, Value> = serde_json::from_slice(body).unwrap_or_default();
-        let mut take = |name: &str| match members.remove(name) {
-            Some(Value::String(text)) => Some(text),
-            _ => None,
-        };
-        let (message, other_message) = (take("message"), take("Message"));
-        let (code, kind) = (take("code"), take("__type"));
-        let code = type_header.map(str::to_owned).or(code).or(kind);
-        Self { code: code.as_deref().and_then(plain_code), message: other_message.or(message), members }
-    }
-
-    fn why(self, status: StatusCode, retry_after: Option<u32>) -> Why {
-        let Self { code, message, members } = self;
-        let kind = Kind::of(code.as_deref().unwrap_or("Unknown"), status.as_u16());
-        let status = status.as_u16();
-        let service = || Why::Service { status, message, members, retry_after };
-        match code.as_deref() {
-            Some(code) if UNAUTHENTICATED.contains(&code) => Why::Unauthenticated,
-            Some(
-                "InternalDependencyException"
-                | "InternalFailure"
-                | "InternalStreamFailure"
-                | "ModelError"
-                | "ModelNotReadyException"
-                | "ModelStreamError"
-                | "ServiceUnavailable"
-                | "ValidationError",
-            ) => service(),
-            // Not modelled. Any other 401 or 403 is about what the assumed session may do, not
-            // the caller's own credentials, which is how a client would read the service's code.
-            _ if status == 401 || kind == Kind::Denied => Why::Denied,
-            _ if kind == Kind::Throttled => Why::Throttled,
-            Some(_) if status >= 400 => service(),
-            // A page of the front end, which had nobody to ask, or lost whom it asked.
-            _ if status == 503 => Why::Unavailable,
-            _ if [502, 504].contains(&status) => Why::Broken,
-            _ => Why::Fault,
-        }
-    }
-}
-
-/// `namespace#Code:https://…` is the code alone.
-fn plain_code(whole: &str) -> Option<String> {
-    let code = whole.split(':').next().unwrap_or_default();
-    as_code(code.rsplit('#').next().unwrap_or_default())
-}
-
-/// A signature, a clock or credentials that are wrong, in the words of AWS's several
-/// front ends ("Common error types" of the API references).
-const UNAUTHENTICATED: [&str; 14] = [
-    "AuthFailure",
-    "ExpiredToken",
-    "ExpiredTokenException",
-    "IncompleteSignature",
-    "IncompleteSignatureException",
-    "InvalidAccessKeyId",
-    "InvalidClientTokenId",
-    "InvalidSignatureException",
-    "MissingAuthenticationToken",
-    "MissingAuthenticationTokenException",
-    "RequestExpired",
-    "RequestTimeTooSkewed",
-    "SignatureDoesNotMatch",
-    "UnrecognizedClientException",
-];

@@ -7,6 +7,11 @@ use crate::assume::NotAssumed;
 use crate::endpoint::NotInvoked;
 use crate::operation::Operation;
 
+/// The status of every error after which the model may have run: SageMaker's own for
+/// InternalDependencyException. SDKs send it once, while they send 500, 502, 503 and 504 up
+/// to five times.
+pub(crate) const MAY_HAVE_RUN: u16 = 530;
+
 pub enum Error {
     Invalid(Invalid),
     /// No operation has this method and path.
@@ -24,8 +29,10 @@ pub enum Error {
     /// SageMaker refused credentials that were kept from an earlier request, for what
     /// they are and not for what they may do. They are forgotten.
     Stale(NotInvoked),
-    /// The handler panicked.
-    Panicked,
+    /// The handler panicked, perhaps after it had called the endpoint.
+    Panicked {
+        was_invoking: bool,
+    },
 }
 
 impl Error {

@@ -101,6 +101,7 @@ impl Invoker {
     pub async fn handle(&self, event: Bytes, context: &Context) -> Answer {
         let mut record = Record::new(context);
         let outcome = unpanicked(self.serve(event, Deadline::of(context), &mut record)).await;
+        let outcome = outcome.unwrap_or(Err(Error::Panicked { was_invoking: record.was_invoking }));
         response::answered(outcome, record)
     }
 
@@ -156,6 +157,7 @@ impl Invoker {
         let (credentials, payload) = (credentials?, payload?);
 
         let began = Instant::now();
+        record.was_invoking = true;
         let call = Call { operation, endpoint: &granted.endpoint, headers: &headers, payload };
         let upstream = self.runtimes.invoke(&granted.grant.region, call, &credentials, until_begun).await;
         record.invoke = Some(Step::since(began));
@@ -301,13 +303,13 @@ impl<'a> Granted<'a> {
     }
 }
 
-/// The future's result, or [`Error::Panicked`]. What it borrowed is used after
-/// that only to be shown, so a half-changed record does no harm.
-async fn unpanicked<T>(future: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+/// The future's result, or nothing if it panics. What it borrowed is used after that
+/// only to be shown, so a half-changed record does no harm.
+async fn unpanicked<T>(future: impl Future<Output = T>) -> Option<T> {
     let mut future = pin!(future);
     poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-        Ok(poll) => poll,
-        Err(_) => Poll::Ready(Err(Error::Panicked)),
+        Ok(poll) => poll.map(Some),
+        Err(_) => Poll::Ready(None),
     })
     .await
 }

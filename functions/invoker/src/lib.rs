@@ -5,7 +5,7 @@
 //! [`operation`], [`rule`], [`request`], [`settings`], [`grants`], [`caller`],
 //! [`attribution`], [`session`], [`payload`], [`stream`], [`code`] and [`finding`] are
 //! pure: no tokio, no client, no clock. STS is called in [`assume`] and SageMaker Runtime
-//! in [`endpoint`] only; [`aws`] signs, and [`transport`] sends. A request is told, in the
+//! in [`endpoint`] only, whose errors `refusal` reads; [`aws`] signs, and [`transport`] sends. A request is told, in the
 //! log with its metrics and to X-Ray, when [`watched`] sees its answer end.
 
 pub mod assume;
@@ -28,6 +28,7 @@ mod owners;
 pub mod pace;
 pub mod payload;
 pub mod record;
+mod refusal;
 pub mod request;
 pub mod response;
 pub mod reuse;

@@ -28,6 +28,8 @@ pub struct Record {
     /// Whether the session was kept from an earlier request.
     pub reused: Option<bool>,
     pub assume: Option<Step>,
+    /// Whether the endpoint is being called, or has been.
+    pub was_invoking: bool,
     /// Until SageMaker's answer began.
     pub invoke: Option<Step>,
     /// Of the request's body, decoded.
@@ -62,6 +64,7 @@ impl Record {
             session: None,
             reused: None,
             assume: None,
+            was_invoking: false,
             invoke: None,
             bytes_in: 0,
             function: Arc::clone(&context.env_config),

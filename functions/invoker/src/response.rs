@@ -7,7 +7,6 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{StatusCode, header};
 use lambda_runtime::{MetadataPrelude, StreamResponse};
-use sagemaker_external::name::EndpointName;
 use serde_json::{Map, Value, json};
 
 use crate::assume;
@@ -16,7 +15,7 @@ use crate::code::Code;
 use crate::deadline::Deadline;
 use crate::doctor::Report;
 use crate::endpoint::{self, Upstream};
-use crate::error::{Error, Invalid};
+use crate::error::{Error, Invalid, MAY_HAVE_RUN};
 use crate::grants::Grants;
 use crate::operation::Operation;
 use crate::owners::{hide_in_members, hide_owners};
@@ -203,7 +202,7 @@ fn shape(error: &Error) -> Shape<'_> {
             assume::Why::Unavailable => {
                 Shape::new(503, "ServiceUnavailable", "STS could not be reached, try again later")
             }
-            assume::Why::Deadline => late("STS gave no credentials before this API's own deadline, try again".into()),
+            assume::Why::Deadline => late("STS gave no credentials before this API's own deadline, try again"),
             assume::Why::Fault => {
                 Shape::new(500, "InternalFailure", "the request for credentials failed, and this API's log says how")
             }
@@ -242,20 +241,25 @@ fn shape(error: &Error) -> Shape<'_> {
             endpoint::Why::Unavailable => {
                 Shape::new(503, "ServiceUnavailable", "SageMaker Runtime could not be reached, try again later")
             }
-            // A status that SDKs do not retry, as they would 500 and 502 to 504.
-            endpoint::Why::Broken => Shape::new(530, "InternalDependencyException", broken(*operation, name)),
-            endpoint::Why::Deadline if *operation == Operation::InvokeEndpointAsync => late(format!(
-                "endpoint \"{name}\" gave no answer before this API's own deadline and may have queued the request: \
-                 look for its output before you send it again"
+            endpoint::Why::Broken => may_have_run(format!(
+                "the connection to endpoint \"{name}\" broke before the whole answer came: {}",
+                ran(*operation)
             )),
-            endpoint::Why::Deadline => late(format!(
-                "endpoint \"{name}\" gave no answer before this API's own deadline: make the model faster, call it \
-                 asynchronously if it needs more than 60 s, or raise Timeout and TimeoutInMillis in template.yaml"
+            endpoint::Why::Late => late("this API's own deadline came before the endpoint was called, try again"),
+            endpoint::Why::Deadline => may_have_run(format!(
+                "endpoint \"{name}\" gave no answer before this API's own deadline: {}; make the model faster, or call \
+                 it asynchronously if it needs more than 60 s",
+                ran(*operation)
             )),
-            endpoint::Why::Fault => Shape::new(
+            endpoint::Why::NotUnderstood => may_have_run(format!(
+                "SageMaker Runtime answered the call of endpoint \"{name}\" without an error of its own, as a front \
+                 end's page does: {}",
+                ran(*operation)
+            )),
+            endpoint::Why::NotSendable => Shape::new(
                 500,
                 "InternalFailure",
-                "SageMaker Runtime's answer was not understood, and the log says why",
+                format!("no request could be made of the call of endpoint \"{name}\", and this API's log says why"),
             ),
         },
         Error::Stale(_) => Shape::new(
@@ -264,24 +268,34 @@ fn shape(error: &Error) -> Shape<'_> {
             "the credentials kept for this endpoint are no longer accepted and are forgotten, try again",
         )
         .retry_after(STALE_SECONDS),
-        Error::Panicked => Shape::new(500, "InternalFailure", "this API failed, and its log says where"),
+        Error::Panicked { was_invoking: false } => {
+            Shape::new(500, "InternalFailure", "this API failed, and its log says where")
+        }
+        Error::Panicked { was_invoking: true } => {
+            may_have_run("this API failed while it called the endpoint, and its log says where: the model may have run")
+        }
     }
 }
 
-/// The model may have run, so that only the client can say whether it may run again (R04).
-fn broken(operation: Operation, name: &EndpointName) -> String {
-    let (done, check) = match operation {
-        Operation::InvokeEndpointAsync => ("have queued the request", "look for its output"),
-        _ => ("have run", "see what it did"),
-    };
-    format!(
-        "the connection to endpoint \"{name}\" broke before the whole answer came: it may {done}, and this API tried \
-         nothing again; {check} before you call again"
-    )
+/// An error that no client sends again by itself (R04).
+fn may_have_run<'a>(message: impl Into<Cow<'a, str>>) -> Shape<'a> {
+    Shape::new(MAY_HAVE_RUN, "InternalDependencyException", message)
 }
 
-/// Our own deadline (R13). SageMaker's model has no error for it; clients see the
-/// status and this code.
-fn late(message: String) -> Shape<'static> {
+/// Only the client can say whether the model may run again.
+fn ran(operation: Operation) -> &'static str {
+    match operation {
+        Operation::InvokeEndpointAsync => {
+            "it may have queued the request, and this API tried nothing again; look for its output before you call again"
+        }
+        Operation::InvokeEndpoint | Operation::InvokeEndpointWithResponseStream => {
+            "it may have run, and this API tried nothing again; see what it did before you call again"
+        }
+    }
+}
+
+/// Our own deadline, before the endpoint was called (R13). SageMaker's model has no error
+/// for it; clients see the status and this code.
+fn late(message: &str) -> Shape<'_> {
     Shape::new(504, "GatewayTimeoutException", message)
 }

@@ -221,27 +221,41 @@ async fn r02_sagemakers_own_retry_after_is_kept() {
     assert_eq!(answer.await.header("retry-after"), Some("17"));
 }
 
+/// A page of a front end says nothing of whether the model ran, whatever its status.
 #[tokio::test]
-async fn r02_an_answer_that_is_not_sagemakers_is_an_internal_failure() {
-    for (status, body) in [(404, "<html>not here</html>"), (500, "{"), (301, "")] {
-        let reply = move || answered(http::Response::builder().status(status), body);
-        let answer = sagemaker_says(reply).await;
-        assert_eq!(answer.kind(), (500, Some("InternalFailure")), "{status}");
-        assert!(!answer.message().contains("not here"));
+async fn r04_an_answer_without_an_error_of_sagemakers_is_530_with_its_status_in_the_log() {
+    const PAGE: &str = "<html>bad gateway of 111122223333</html>";
+    for operation in Operation::ALL {
+        for (status, body) in
+            [(500, PAGE), (502, PAGE), (503, PAGE), (504, PAGE), (500, "{"), (503, "{}"), (404, PAGE), (301, "")]
+        {
+            captured::start();
+            let answer =
+                of_operation(operation, move || answered(http::Response::builder().status(status), body)).await;
+            assert_eq!(answer.kind(), (530, Some("InternalDependencyException")), "{status}");
+            assert_eq!(answer.header("x-sagemaker-external-error-code"), Some("AnswerNotUnderstood"));
+            assert_eq!(answer.header("retry-after"), None);
+            let message = answer.message();
+            assert!(message.contains("without an error of its own"), "{message}");
+            assert!(message.contains("tried nothing again") && !message.contains("gateway"), "{message}");
+            let [line] = &captured::json()[..] else { panic!("one line: {}", captured::text()) };
+            assert_eq!(line["cause"], format!("Http{status}"));
+        }
     }
 }
 
+/// SDKs send a status of 500, 502, 503 or 504 again, and some types: an error that is
+/// not modelled keeps its type and is not sent again.
 #[tokio::test]
-async fn r02_a_page_of_the_front_end_says_whether_anybody_was_asked() {
-    for (status, kind) in [
-        (502, (530, Some("InternalDependencyException"))),
-        (503, (503, Some("ServiceUnavailable"))),
-        (504, (530, Some("InternalDependencyException"))),
-    ] {
-        let page = move || answered(http::Response::builder().status(status), "<html>bad gateway</html>");
-        let answer = sagemaker_says(page).await;
-        assert_eq!(answer.kind(), kind, "{status}");
-        assert!(!answer.message().contains("gateway"));
+async fn r04_an_unmodelled_error_that_may_have_run_has_a_status_that_is_not_sent_again() {
+    for (status, code) in [(500, "SomethingNewerException"), (502, "BadGateway"), (504, "GatewayTimeout")] {
+        let answer = sagemaker_fails(status, code, message("for a new reason")).await;
+        assert_eq!((answer.kind(), answer.message().as_str()), ((530, Some(code)), "for a new reason"));
+    }
+    for (status, code) in [(500, "InternalError"), (408, "RequestTimeoutException"), (400, "RequestTimeout")] {
+        let answer = sagemaker_fails(status, code, message("canary")).await;
+        assert_eq!(answer.kind(), (530, Some("InternalDependencyException")), "{code}");
+        assert_eq!(answer.header("x-sagemaker-external-error-code"), Some("AnswerNotUnderstood"));
     }
 }
 

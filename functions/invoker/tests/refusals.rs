@@ -266,7 +266,7 @@ async fn s19_a_redirect_is_not_followed() {
         answered(response, SdkBody::empty())
     });
     let answer = ask(&invoker_with(&cloud, Some(&grants())), &event()).await;
-    assert_eq!(answer.kind(), (500, Some("InternalFailure")));
+    assert_eq!(answer.kind(), (530, Some("InternalDependencyException")));
     assert_eq!(answer.header("location"), None);
     assert_eq!(cloud.counts(), (1, 1));
 }

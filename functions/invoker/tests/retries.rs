@@ -33,10 +33,10 @@ async fn r04_the_model_is_called_once_whatever_it_answers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn r13_a_silent_model_is_a_504_before_lambdas_deadline() {
+async fn r04_r13_a_silent_model_is_a_530_before_lambdas_deadline() {
     for (operation, advice) in [
-        (Operation::InvokeEndpoint, "raise Timeout"),
-        (Operation::InvokeEndpointWithResponseStream, "raise Timeout"),
+        (Operation::InvokeEndpoint, "make the model faster, or call it asynchronously"),
+        (Operation::InvokeEndpointWithResponseStream, "make the model faster, or call it asynchronously"),
         (Operation::InvokeEndpointAsync, "look for its output"),
     ] {
         let cloud = Cloud::granting(|_| Reply::Silence);
@@ -44,8 +44,14 @@ async fn r13_a_silent_model_is_a_504_before_lambdas_deadline() {
         let answer = ask_within(&invoker(&cloud), &event_of(operation), Duration::from_secs(60)).await;
         let took = began.elapsed();
         assert!(Duration::from_secs(59) < took && took < Duration::from_millis(59_600), "{took:?}");
-        assert_eq!(answer.kind(), (504, Some("GatewayTimeoutException")));
-        assert!(answer.message().contains("\"iris\"") && answer.message().contains(advice), "{}", answer.message());
+        assert_eq!(answer.kind(), (530, Some("InternalDependencyException")));
+        assert_eq!(answer.header("x-sagemaker-external-error-code"), Some("EndpointDeadlineExceeded"));
+        let message = answer.message();
+        assert!(
+            message.contains("\"iris\"") && message.contains("it may have") && message.contains(advice),
+            "{message}"
+        );
+        assert!(!message.contains("Timeout"), "the limits are constants: {message}");
         assert_eq!(cloud.counts(), (1, 1), "a timeout is not retried");
     }
 }
@@ -62,7 +68,7 @@ async fn r13_each_operation_waits_as_long_as_sagemaker_would() {
         let cloud = Cloud::granting(|_| Reply::Silence);
         let began = tokio::time::Instant::now();
         let answer = ask_within(&invoker(&cloud), &event_of(operation), Duration::from_secs(900)).await;
-        assert_eq!((answer.status, began.elapsed().as_secs()), (504, longest), "{operation:?}");
+        assert_eq!((answer.status, began.elapsed().as_secs()), (530, longest), "{operation:?}");
     }
 }
 
@@ -90,13 +96,31 @@ async fn r13_past_the_deadline_nothing_is_called() {
     }
 }
 
+/// Credentials that come after the deadline are too late for a call: nothing was sent.
+#[tokio::test(start_paused = true)]
+async fn r13_a_deadline_before_the_call_is_a_504() {
+    let late = || match credentials() {
+        Reply::Answer(response) => Reply::Late(Duration::from_millis(3_500), response),
+        other => other,
+    };
+    let cloud = Cloud::new(move |_| late(), |_| prediction());
+    let answer = ask_within(&invoker(&cloud), &event(), Duration::from_secs(4)).await;
+    assert_eq!((answer.kind(), cloud.counts()), ((504, Some("GatewayTimeoutException")), (1, 0)));
+    assert_eq!(answer.header("x-sagemaker-external-error-code"), Some("DeadlineExceeded"));
+}
+
 #[tokio::test]
-async fn a_panic_is_an_answer_without_its_message() {
-    for cloud in [Cloud::new(|_| Reply::Panic, |_| prediction()), Cloud::new(|_| credentials(), |_| Reply::Panic)] {
+async fn r04_a_panic_is_an_answer_without_its_message() {
+    for (cloud, kind) in [
+        (Cloud::new(|_| Reply::Panic, |_| prediction()), (500, Some("InternalFailure"))),
+        // The model may have run.
+        (Cloud::new(|_| credentials(), |_| Reply::Panic), (530, Some("InternalDependencyException"))),
+    ] {
         let invoker = invoker(&cloud);
         let answer = ask(&invoker, &event()).await;
-        assert_eq!(answer.kind(), (500, Some("InternalFailure")));
+        assert_eq!(answer.kind(), kind);
+        assert_eq!(answer.header("x-sagemaker-external-error-code"), Some("InternalError"));
         assert!(!answer.message().contains("canary"));
-        assert_eq!(ask(&invoker, &event()).await.status, 500, "the next request is served as well");
+        assert_eq!(ask(&invoker, &event()).await.status, kind.0, "the next request is served as well");
     }
 }

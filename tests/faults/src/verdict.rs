@@ -22,6 +22,8 @@ const UNAVAILABLE: End = End::Error(503, "ServiceUnavailable");
 const FAULT: End = End::Error(500, "InternalFailure");
 const DENIED: End = End::Error(403, "AccessDeniedException");
 const LATE: End = End::Error(504, "GatewayTimeoutException");
+/// The invoker reads shorter answers before it passes them on.
+const GATHERED_MAX: usize = 64 << 10;
 /// The model may have run.
 const BROKEN: End = End::Error(530, "InternalDependencyException");
 
@@ -137,13 +139,16 @@ impl Case<'_> {
             | Model::ClosesAfter
             | Model::HalfClosesAfter
             | Model::Surplus => vec![End::Whole],
+            // Of an announced length, so that a short answer of no stream is read before it is passed on.
+            Model::Truncated | Model::SilentMidway | Model::ResetMidway if self.is_gathered() => vec![BROKEN],
+            Model::TruncatedChunks | Model::WrongChunk if self.plan.route == Route::Async => vec![BROKEN],
             Model::Truncated | Model::TruncatedChunks | Model::WrongChunk | Model::SilentMidway => vec![End::Cut],
             // The kernel may drop what was not read before the reset.
             Model::ResetMidway => vec![End::Cut, BROKEN],
             Model::ResetUnread | Model::ResetRead | Model::ClosesUnanswered | Model::Garbage | Model::TwoLengths => {
                 vec![BROKEN]
             }
-            Model::Silent => vec![LATE],
+            Model::Silent => vec![BROKEN],
             // Its status came, or the whole of it did not.
             Model::TruncatedError => vec![BROKEN, FAULT],
             Model::Refusal(_, "ThrottlingException") => vec![THROTTLED],
@@ -151,9 +156,17 @@ impl Case<'_> {
             Model::Refusal(_, "ExpiredTokenException") if self.trace.sts.is_empty() => vec![UNAVAILABLE],
             Model::Refusal(_, "ExpiredTokenException") => vec![FAULT],
             Model::Refusal(status, code) => vec![End::Error(status, code)],
-            Model::Page(502 | 504) => vec![BROKEN],
-            Model::Page(503) => vec![UNAVAILABLE],
-            Model::Page(_) => vec![FAULT],
+            Model::Page(_) => vec![BROKEN],
+        }
+    }
+
+    /// Whether the invoker reads the answer to its end before it passes any of it on, so that
+    /// no client whose SDK reads bodies within its retries sends the request again.
+    fn is_gathered(&self) -> bool {
+        match self.plan.route {
+            Route::Invoke => payload(self.plan).len() < GATHERED_MAX,
+            Route::Stream => false,
+            Route::Async => true,
         }
     }
 
@@ -271,8 +284,12 @@ mod tests {
             (trace.sts, trace.keys_of) = (Vec::new(), Some(0));
         });
         assert!(is_good(&kept), "kept keys of the same caller: {:?}", kept.wrong);
-        let cut = judged(Model::Truncated, |_, answer, _| answer.is_cut = true);
+        let cut = judged(Model::TruncatedChunks, |_, answer, _| answer.is_cut = true);
         assert!(is_good(&cut) && cut.end == Some(End::Cut));
+        let short = judged(Model::Truncated, |_, answer, plan| {
+            *answer = error(plan, 530, "InternalDependencyException", "it broke");
+        });
+        assert!(is_good(&short), "{:?}", short.wrong);
         let broken = judged(Model::Garbage, |_, answer, plan| {
             *answer = error(plan, 530, "InternalDependencyException", "it broke");
         });
