@@ -30,18 +30,15 @@ pub(crate) fn url(data: &[u8]) {
     }
 }
 
-/// By a rule written a second time: the host is of letters only that end in AWS's own
-/// domains, and nothing but a path or a query follows it.
+/// By a rule written a second time: one of S3's four host names of the region, and nothing
+/// but a path or a query behind it.
 fn is_buckets(text: &str) -> bool {
     let Some(scheme) = text.get(..8) else { return false };
     let rest = &text[8..];
     let host = rest.find(['/', '?', '#']).map_or(rest, |end| &rest[..end]);
-    let domains =
-        [".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu", ".c2s.ic.gov", ".sc2s.sgov.gov", ".cloud.adc-e.uk"];
+    let known = ["", ".us-east-1", "-us-east-1", ".dualstack.us-east-1"];
     scheme.eq_ignore_ascii_case("https://")
-        && host.starts_with(&BUCKET[8..])
-        && host.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.')
-        && domains.iter().any(|domain| host.ends_with(domain))
+        && known.iter().any(|name| format!("{}{name}.amazonaws.com", &BUCKET[8..]) == host)
 }
 
 /// C04: path and query as they came, without a fragment.

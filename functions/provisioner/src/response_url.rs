@@ -8,8 +8,8 @@ use sagemaker_external::arn::Region;
 
 /// The pre-signed URL of CloudFormation's bucket: the stack's answer goes there.
 ///
-/// Only `https://cloudformation-custom-resource-response-REGION.s3….amazonaws.com[.cn]/…`
-/// of this region, without user, port or literal address (S13), or a URL of the
+/// Only `https://cloudformation-custom-resource-response-REGION` behind one of S3's host
+/// names of this region, without user, port or literal address (S13), or a URL of the
 /// one origin that the environment adds. Its query is a signature: `Debug` shows
 /// the host alone, and there is no `Display`.
 #[derive(Clone, PartialEq, Eq)]
@@ -62,7 +62,9 @@ fn suffix(region: &Region) -> &'static str {
     of.map(|(_, suffix)| *suffix).unwrap_or_default()
 }
 
-/// `cloudformation-custom-resource-response-useast1.s3[-…][.…].amazonaws.com[.cn]`.
+/// The bucket behind one of S3's own host names: `s3`, `s3.REGION`, `s3-REGION` or
+/// `s3.dualstack.REGION`. An enumeration and not a pattern: `….s3-evil.s3.amazonaws.com` is
+/// a bucket of whoever took that name.
 fn is_bucket(host: &str, region: &Region) -> bool {
     let compact: String = region.as_str().split('-').collect();
     let service = host
@@ -70,11 +72,8 @@ fn is_bucket(host: &str, region: &Region) -> bool {
         .and_then(|rest| rest.strip_prefix(compact.as_str()))
         .and_then(|rest| rest.strip_prefix('.'))
         .and_then(|rest| rest.strip_suffix(suffix(region)));
-    let label = |l: &str| !l.is_empty() && l.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    service.is_some_and(|s| {
-        let first = s.split('.').next().unwrap_or_default();
-        (first == "s3" || first.starts_with("s3-")) && s.split('.').all(label)
-    })
+    let hosts = ["s3".to_owned(), format!("s3.{region}"), format!("s3-{region}"), format!("s3.dualstack.{region}")];
+    service.is_some_and(|service| hosts.iter().any(|host| host == service))
 }
 
 #[cfg(test)]
@@ -115,6 +114,17 @@ mod tests {
             format!("https://{bucket}useast1.s3.amazonaws.com.cn/k"),
             format!("https://{bucket}useast1.s3.amazonaws.eu/k"),
             format!("https://{bucket}useast1.s3..amazonaws.com/k"),
+            // Buckets of somebody else whose names end in ours, and other services behind it.
+            format!("https://{bucket}useast1.s3-evil.s3.amazonaws.com/k"),
+            format!("https://{bucket}useast1.s3.evil.s3.amazonaws.com/k"),
+            format!("https://{bucket}useast1.s3.attacker.execute-api.us-east-1.amazonaws.com/k"),
+            format!("https://{bucket}useast1.s3-website-us-east-1.amazonaws.com/k"),
+            format!("https://{bucket}useast1.s3-accesspoint.us-east-1.amazonaws.com/k"),
+            format!("https://{bucket}useast1.s3.eu-west-1.amazonaws.com/k"),
+            format!("https://{bucket}useast1.s3-eu-west-1.amazonaws.com/k"),
+            format!("https://{bucket}useast1.s3.dualstack.eu-west-1.amazonaws.com/k"),
+            format!("https://{bucket}useast1.s3.dualstack.amazonaws.com/k"),
+            format!("https://{bucket}useast1.s3.us-east-1.vpce-1.amazonaws.com/k"),
             format!("https://evil-{bucket}useast1.s3.amazonaws.com/k"),
             "https://169.254.169.254/latest".to_owned(),
             "https://[::1]/k".to_owned(),
