@@ -9,7 +9,7 @@ use provisioner::request::Home;
 use provisioner::role::{Defaults, RoleSpec};
 use provisioner::role_plan::{RoleState, converge};
 use provisioner::step::Step;
-use sagemaker_external::policy::{Document, Effect, PermissionStatement, TrustStatement, quota};
+use sagemaker_external::policy::{Document, Effect, PermissionStatement, TrustCondition, TrustStatement, quota};
 use serde_json::{Map, Value};
 
 use crate::arns::is_literal;
@@ -114,9 +114,9 @@ fn trusts(spec: &RoleSpec, asked: &Asked) {
     assert_eq!(read, document);
     let [first, rest @ ..] = read.statements() else { panic!("no statement: {json}") };
     assert_eq!((first.effect, &first.action[..]), (Effect::Allow, &["sts:AssumeRole".to_owned()][..]));
-    let condition = &first.condition.as_ref().expect("S04: a condition").string_equals;
-    assert_eq!(condition.len(), 1);
-    let id = condition.get("sts:ExternalId").expect("S04: the ExternalId");
+    let Some(TrustCondition::ExternalId(condition)) = &first.condition else { panic!("S04: a condition: {json}") };
+    assert_eq!(condition.string_equals.len(), 1);
+    let id = condition.string_equals.get("sts:ExternalId").expect("S04: the ExternalId");
     assert!(id.len() >= 2 && !id.contains(['*', '?', '$']), "{json}");
     for statement in read.statements() {
         assert!(!statement.principal.aws.is_empty());
@@ -127,6 +127,7 @@ fn trusts(spec: &RoleSpec, asked: &Asked) {
     }
     let more: Vec<_> = rest.iter().flat_map(|statement| &statement.action).collect();
     assert!(more.is_empty() || more == ["sts:SetSourceIdentity", "sts:TagSession"], "{json}");
+    assert!(rest.iter().all(|statement| matches!(statement.condition, Some(TrustCondition::TagKeys(_)))), "{json}");
     // S08: names stay where the provisioner may act.
     let place = spec.place.role_arn().to_string();
     assert!(place.starts_with(&format!("arn:aws:iam::{ACCOUNT}:role/sagemaker-external/")) && is_literal(&place));

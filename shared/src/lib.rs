@@ -17,6 +17,7 @@ pub mod name;
 pub mod pattern;
 pub mod policy;
 pub mod release;
+pub mod session_tag;
 pub mod telemetry;
 pub mod transport;
 

@@ -93,14 +93,50 @@ pub struct AwsPrincipal {
     pub aws: Vec<String>,
 }
 
-/// The only operator a trust of ours uses: never `…IfExists`, never `ForAllValues`
-/// (case S04), either of which a request without the key would pass.
+/// When a statement of a trust of ours holds: never `…IfExists` (case S04), which a request
+/// without the key would pass.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum TrustCondition {
+    /// Of the statement that lets a principal in.
+    ExternalId(ExternalIdCondition),
+    /// Of a statement that says what a session carries, and lets nobody in by itself.
+    TagKeys(TagKeysCondition),
+}
+
+/// Values that a request must have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct TrustCondition {
+pub struct ExternalIdCondition {
     /// Condition keys and their values.
     #[serde(rename = "StringEquals")]
     pub string_equals: BTreeMap<String, String>,
+}
+
+/// The session tags that a request may set. A request that sets none passes, as it must:
+/// `ForAllValues` holds where the key is absent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TagKeysCondition {
+    /// The key and its values.
+    #[serde(rename = "ForAllValues:StringEquals")]
+    pub each_equals: TagKeys,
+}
+
+/// Keys of a request's tags.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TagKeys {
+    /// One at least.
+    #[serde(rename = "aws:TagKeys", deserialize_with = "one_or_many")]
+    pub keys: Vec<String>,
+}
+
+impl TagKeysCondition {
+    /// For requests that set no other tags than these.
+    pub fn new(keys: Vec<String>) -> Self {
+        Self { each_equals: TagKeys { keys } }
+    }
 }
 
 /// What an identity may do, on what.

@@ -15,6 +15,8 @@
 //! | `RequestId` | Lambda's id of the request that assumed the role |
 //! | `ApiKeyId` | the id of the API key, if the request came with one |
 
+use sagemaker_external::session_tag;
+
 use crate::caller::{Caller, request_part};
 
 pub struct Attribution {
@@ -31,10 +33,10 @@ impl Attribution {
         let whole = caller.whole().filter(|text| is_tag_value(text)).unwrap_or_else(|| caller.hashed());
         let given = |id: &Option<String>| id.clone().filter(|id| is_tag_value(id));
         let tags = [
-            ("Caller", Some(whole)),
-            ("ApiId", given(&caller.api_id)),
-            ("RequestId", Some(request_part(request_id))),
-            ("ApiKeyId", given(&caller.api_key_id)),
+            (session_tag::CALLER, Some(whole)),
+            (session_tag::API_ID, given(&caller.api_id)),
+            (session_tag::REQUEST_ID, Some(request_part(request_id))),
+            (session_tag::API_KEY_ID, given(&caller.api_key_id)),
         ];
         let tags = tags.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
         Self { source_identity: caller.stable_part(), tags }

@@ -8,6 +8,7 @@ use crate::found::FoundRole;
 use crate::pack::pack;
 use crate::request::Home;
 use crate::role::{Defaults, RolePlace};
+use crate::trust::Attribution;
 
 fn owner() -> Owner {
     Owner { stack_id: "stack".to_owned(), logical_id: "Role".to_owned() }
@@ -19,7 +20,9 @@ fn spec(endpoints: &[String], accounts: &[&str]) -> RoleSpec {
 
 fn wish(properties: serde_json::Value) -> RoleSpec {
     let home = Home::of("arn:aws:lambda:us-east-1:111122223333:function:p").unwrap();
-    let boundary = "arn:aws:iam::111122223333:policy/b".parse().ok();
+    // A provisioner has one boundary at a time: what a test names is the one of that time.
+    let boundary = properties["PermissionsBoundary"].as_str().unwrap_or("arn:aws:iam::111122223333:policy/b");
+    let boundary = boundary.parse().ok();
     let defaults = Defaults { path: "/x/".parse().unwrap(), boundary, adopt_arns: BTreeSet::new() };
     RoleSpec::parse(properties.as_object().unwrap(), &home, &defaults).unwrap()
 }
@@ -136,7 +139,10 @@ impl Moment {
         let mut rights = BTreeSet::new();
         for right in self.attached.values().flatten() {
             for who in &self.trust.principals {
-                for attributed in [false, true].into_iter().filter(|attributed| !attributed || self.trust.attribution) {
+                for attributed in [false, true]
+                    .into_iter()
+                    .filter(|attributed| !attributed || self.trust.attribution != Attribution::None)
+                {
                     let id = self.trust.external_id.expose().to_owned();
                     rights.insert((who.clone(), id, attributed, self.boundary.clone(), right.clone()));
                 }

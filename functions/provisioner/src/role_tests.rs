@@ -1,9 +1,10 @@
 use std::collections::BTreeSet;
 
-use sagemaker_external::policy::same;
+use sagemaker_external::policy::{TrustCondition, TrustStatement, same};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::trust::Attribution;
 
 fn home() -> Home {
     Home::of("arn:aws:lambda:us-east-1:111122223333:function:provisioner").unwrap()
@@ -78,10 +79,57 @@ fn s04_trust_always_asks_for_the_external_id() {
         let document = spec.unwrap().trust.document();
         let assume = document.statements().iter().find(|s| s.action.iter().any(|a| a == "sts:AssumeRole")).unwrap();
         assert_eq!(assume.action, ["sts:AssumeRole"]);
-        assert_eq!(assume.condition.as_ref().unwrap().string_equals["sts:ExternalId"], "111122223333");
+        assert_eq!(external_id(assume), Some("111122223333"));
         let json = document.to_json();
-        assert!(!json.contains('*') && !json.contains("IfExists") && !json.contains("ForAllValues"), "{json}");
+        assert!(!json.contains('*') && !json.contains("IfExists"), "{json}");
+        // A set operator is true where the key is absent: only what says nothing alone has one.
+        assert!(!serde_json::to_string(assume).unwrap().contains("ForAllValues"), "{json}");
     }
+}
+
+fn external_id(statement: &TrustStatement) -> Option<&str> {
+    match statement.condition.as_ref()? {
+        TrustCondition::ExternalId(condition) => condition.string_equals.get("sts:ExternalId").map(String::as_str),
+        TrustCondition::TagKeys(_) => None,
+    }
+}
+
+fn attributed() -> Trust {
+    let properties =
+        json!({"EndpointNames": ["e"], "TrustedAccountIds": ["444455556666"], "CallerAttribution": "true"});
+    spec(properties).unwrap().trust
+}
+
+/// The trust of releases that let sessions carry any tag.
+const ANY_TAG: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":["arn:aws:iam::444455556666:root"]},"Action":["sts:AssumeRole"],"Condition":{"StringEquals":{"sts:ExternalId":"111122223333"}}},{"Sid":"CallerAttribution","Effect":"Allow","Principal":{"AWS":["arn:aws:iam::444455556666:root"]},"Action":["sts:SetSourceIdentity","sts:TagSession"]}]}"#;
+
+/// Golden: sessions carry the invoker's tags and no others, which a policy of the parent
+/// could take for its own.
+#[test]
+fn golden_attribution_admits_the_invokers_tags_alone() {
+    let wanted = ANY_TAG.replace(
+        r#""sts:TagSession"]}"#,
+        r#""sts:TagSession"],"Condition":{"ForAllValues:StringEquals":{"aws:TagKeys":["ApiId","ApiKeyId","Caller","RequestId"]}}}"#,
+    );
+    assert_eq!(attributed().document().to_json(), wanted);
+}
+
+/// What an earlier release wrote is ours, and is more than what is written now.
+#[test]
+fn a_stored_trust_of_any_tag_reads_back() {
+    let old = Trust::from_document(ANY_TAG).unwrap();
+    assert_eq!(old.document().to_json(), ANY_TAG);
+    assert_ne!(old, attributed());
+    assert_eq!((old.meet(&attributed()), attributed().meet(&old)), (Some(attributed()), Some(attributed())));
+    assert_eq!(Trust::from_document(&attributed().document().to_json()), Some(attributed()));
+    for wider in
+        ["StringEquals", "ForAnyValue:StringEquals", "ForAllValues:StringLike", "ForAllValues:StringEqualsIfExists"]
+    {
+        let json = attributed().document().to_json().replace("ForAllValues:StringEquals", wider);
+        assert_eq!(Trust::from_document(&json), None, "{json}");
+    }
+    let json = attributed().document().to_json().replace(r#""ApiId","#, r#""ApiId","Team","#);
+    assert_eq!(Trust::from_document(&json), None, "{json}");
 }
 
 /// A stored trust of ours reads back; one that says more does not.
@@ -103,7 +151,7 @@ fn trusts_meet_in_what_both_allow() {
     let trust = |principals: &[&str], external_id: &str| Trust {
         principals: principals.iter().map(|&p| p.to_owned()).collect(),
         external_id: external_id.parse().unwrap(),
-        attribution: false,
+        attribution: Attribution::None,
     };
     let meet = trust(&["a", "b"], "xx").meet(&trust(&["b", "c"], "xx"));
     assert_eq!(meet, Some(trust(&["b"], "xx")));

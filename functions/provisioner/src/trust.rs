@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sagemaker_external::arn::{Account, AccountId, Partition, PrincipalArn};
 use sagemaker_external::name::ExternalId;
-use sagemaker_external::policy::{AwsPrincipal, Document, Effect, TrustCondition, TrustStatement, quota};
+use sagemaker_external::policy::{
+    AwsPrincipal, Document, Effect, ExternalIdCondition, TagKeysCondition, TrustCondition, TrustStatement, quota,
+};
+use sagemaker_external::session_tag;
 
 use crate::properties::Properties;
 use crate::request::Home;
@@ -17,8 +20,17 @@ pub struct Trust {
     /// Account roots, roles and users, as ARNs; never empty.
     pub principals: BTreeSet<String>,
     pub external_id: ExternalId,
-    /// Whether sessions may carry a source identity and tags.
-    pub attribution: bool,
+    pub attribution: Attribution,
+}
+
+/// What sessions may carry besides their name, from nothing to most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Attribution {
+    None,
+    /// A source identity, and of tags those that the invoker sets.
+    InvokersTags,
+    /// A source identity, and any tags: what earlier releases wrote, and no wish asks for.
+    AnyTags,
 }
 
 impl Trust {
@@ -30,17 +42,20 @@ impl Trust {
             effect: Effect::Allow,
             principal: principal.clone(),
             action: vec!["sts:AssumeRole".to_owned()],
-            condition: Some(TrustCondition { string_equals: external_id }),
+            condition: Some(TrustCondition::ExternalId(ExternalIdCondition { string_equals: external_id })),
         }];
-        if self.attribution {
+        if self.attribution != Attribution::None {
+            let keys = || session_tag::ALL.map(str::to_owned).to_vec();
             // These two say nothing without AssumeRole, whose statement has the
-            // condition; STS does not offer them the ExternalId to compare.
+            // ExternalId; STS does not offer them that to compare. No tag but the
+            // invoker's: a policy of the parent may go by tags of its own.
             statements.push(TrustStatement {
                 sid: Some("CallerAttribution".to_owned()),
                 effect: Effect::Allow,
                 principal,
                 action: vec!["sts:SetSourceIdentity".to_owned(), "sts:TagSession".to_owned()],
-                condition: None,
+                condition: (self.attribution == Attribution::InvokersTags)
+                    .then(|| TrustCondition::TagKeys(TagKeysCondition::new(keys()))),
             });
         }
         Document::new(statements)
@@ -50,10 +65,15 @@ impl Trust {
     pub fn from_document(json: &str) -> Option<Self> {
         let document: Document<TrustStatement> = serde_json::from_str(json).ok()?;
         let first = document.statements().first()?;
+        let Some(TrustCondition::ExternalId(condition)) = &first.condition else { return None };
         let trust = Self {
             principals: first.principal.aws.iter().cloned().collect(),
-            external_id: first.condition.as_ref()?.string_equals.get(EXTERNAL_ID_KEY)?.parse().ok()?,
-            attribution: document.statements().len() == 2,
+            external_id: condition.string_equals.get(EXTERNAL_ID_KEY)?.parse().ok()?,
+            attribution: match document.statements().get(1) {
+                None => Attribution::None,
+                Some(TrustStatement { condition: None, .. }) => Attribution::AnyTags,
+                Some(_) => Attribution::InvokersTags,
+            },
         };
         sagemaker_external::policy::same(&trust.document().to_json(), json).then_some(trust)
     }
@@ -64,7 +84,7 @@ impl Trust {
         (self.external_id == other.external_id && !principals.is_empty()).then(|| Self {
             principals,
             external_id: self.external_id.clone(),
-            attribution: self.attribution && other.attribution,
+            attribution: self.attribution.min(other.attribution),
         })
     }
 }
@@ -89,7 +109,7 @@ pub(crate) fn trust(p: &Properties<'_>, home: &Home) -> Result<Trust, String> {
     let trust = Trust {
         principals,
         external_id: p.parsed_or("ExternalId", home.account.id.as_str())?,
-        attribution: p.flag("CallerAttribution")?,
+        attribution: if p.flag("CallerAttribution")? { Attribution::InvokersTags } else { Attribution::None },
     };
     match trust.document().size() {
         size if size > quota::TRUST => Err(format!(

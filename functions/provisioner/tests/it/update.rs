@@ -94,6 +94,33 @@ async fn u05_u07_room_is_made_for_a_sixth_version() {
     assert_eq!(policy.default, 6);
 }
 
+/// S04: a trust of an earlier release, which lets sessions carry any tag, is written anew
+/// by the next Update, once, also where the rights change with it.
+#[tokio::test(start_paused = true)]
+async fn s04_a_trust_of_any_tag_is_narrowed_once() {
+    let old = with(role(), json!({"CallerAttribution": "true"}));
+    let wine = with(old.clone(), json!({"EndpointNames": ["wine"]}));
+    for new in [&old, &wine] {
+        let stage = Stage::new();
+        let id = stage.created(&create(&old)).await;
+        let trust = |stage: &Stage| document(&stage.iam.world().roles["sagemakerexternal"].trust);
+        let narrow = trust(&stage);
+        {
+            let mut wide = narrow.clone();
+            wide["Statement"][1].as_object_mut().unwrap().remove("Condition");
+            stage.iam.world().roles.get_mut("sagemakerexternal").unwrap().trust = wide.to_string();
+        }
+        stage.succeed(&update(&id, &old, new)).await;
+        let calls = stage.iam.take_calls();
+        let writes = writes(&calls);
+        assert_eq!(writes.first(), Some(&"UpdateAssumeRolePolicy SageMakerExternal"), "{writes:?}");
+        assert_eq!(trust(&stage), narrow);
+        stage.succeed(&update(&id, new, new)).await;
+        let calls = stage.iam.take_calls();
+        assert_eq!(crate::stage::writes(&calls), [""; 0]);
+    }
+}
+
 /// U36: an attachment that exists is not made again, and making it twice is no error.
 #[tokio::test(start_paused = true)]
 async fn u36_attaching_twice_is_fine() {
