@@ -40,13 +40,21 @@ pub struct Grants {
     by_name: BTreeMap<EndpointName, usize>,
 }
 
-/// Why `GRANTS` cannot be used: one sentence for the child's operator.
+/// Why grants cannot be used: one sentence, but for the name of the setting at its head.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Broken(String);
 
+impl Broken {
+    /// The sentence under the name that its reader knows: the invoker's operator sees the
+    /// variable `GRANTS`, the author of a template the property `Grants`.
+    pub fn of(&self, setting: &str) -> String {
+        format!("{setting}{}", self.0)
+    }
+}
+
 impl fmt::Display for Broken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.of("GRANTS"))
     }
 }
 
@@ -58,17 +66,17 @@ impl Grants {
     /// when a member is unknown or wrong, or when grants overlap.
     pub fn parse(text: Option<&str>, own_region: &str) -> Result<Self, Broken> {
         let text = text.map(str::trim).filter(|text| !text.is_empty());
-        let text = text.ok_or_else(|| Broken("GRANTS is not set".to_owned()))?;
+        let text = text.ok_or_else(|| Broken(" is not set".to_owned()))?;
         // serde_json's own message may repeat a value.
         let Ok(Value::Array(items)) = serde_json::from_str(text) else {
-            return Err(Broken("GRANTS must be a JSON list of grants".to_owned()));
+            return Err(Broken(" must be a JSON list of grants".to_owned()));
         };
         let parse = |(index, item): (usize, &Value)| {
-            grant(item, own_region).map_err(|why| Broken(format!("GRANTS: grant {} {why}", index + 1)))
+            grant(item, own_region).map_err(|why| Broken(format!(": grant {} {why}", index + 1)))
         };
         let grants = items.iter().enumerate().map(parse).collect::<Result<Vec<_>, _>>()?;
         if grants.is_empty() {
-            return Err(Broken("GRANTS must hold at least one grant".to_owned()));
+            return Err(Broken(" must hold at least one grant".to_owned()));
         }
         let by_name = index(&grants)?;
         patterns_apart(&grants)?;
@@ -124,7 +132,7 @@ fn index(grants: &[Grant]) -> Result<BTreeMap<EndpointName, usize>, Broken> {
         for name in &grant.endpoints {
             if let Some(other) = by_name.insert(name.clone(), index).filter(|other| *other != index) {
                 return Err(Broken(format!(
-                    "GRANTS: grants {} and {} both name endpoint \"{name}\": leave it in one of them",
+                    ": grants {} and {} both name endpoint \"{name}\": leave it in one of them",
                     other + 1,
                     index + 1
                 )));
@@ -143,7 +151,7 @@ fn patterns_apart(grants: &[Grant]) -> Result<(), Broken> {
         for (second, b) in all.iter().skip(at + 1).filter(|(second, _)| second != first) {
             if let Some(name) = a.common(b) {
                 return Err(Broken(format!(
-                    "GRANTS: grants {} and {} overlap: pattern \"{a}\" of the first and pattern \"{b}\" of the second \
+                    ": grants {} and {} overlap: pattern \"{a}\" of the first and pattern \"{b}\" of the second \
                      both match endpoint \"{name}\"; narrow one of them",
                     first + 1,
                     second + 1

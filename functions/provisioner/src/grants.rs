@@ -35,6 +35,6 @@ fn roles(properties: &Map<String, Value>, home: &Home) -> Result<BTreeSet<String
     let text: String = Properties::read(properties, &KNOWN)?
         .parsed("Grants")?
         .ok_or("Grants: it is required, a JSON list such as [{\"RoleArn\":\"arn:...\",\"EndpointNames\":[\"...\"]}]")?;
-    let grants = Grants::parse(Some(&text), home.region.as_str()).map_err(|broken| broken.to_string())?;
+    let grants = Grants::parse(Some(&text), home.region.as_str()).map_err(|broken| broken.of("Grants"))?;
     Ok(grants.roles().map(ToString::to_string).collect())
 }

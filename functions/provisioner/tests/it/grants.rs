@@ -57,11 +57,11 @@ async fn c17_s03_wrong_grants_are_refused_in_a_sentence() {
         (with(grants(""), json!({"Grants": good()["Grants"], "DryRun": "true"})), "DryRun: there is no such property"),
         (with(good(), json!({"Grant": "canary-id"})), "Grant: there is no such property; did you mean Grants?"),
         (with(good(), json!({"Grants": [grant(FIRST, "a")]})), "Grants: it must be a single string"),
-        (grants("[{\"ExternalId\":\"canary-id\""), "GRANTS must be a JSON list of grants"),
-        (grants("[]"), "GRANTS must hold at least one grant"),
-        (grants(&json!([grant("arn:aws:iam::1:role/R", "a")]).to_string()), "GRANTS: grant 1 is wrong: "),
-        (grants(&twice), "GRANTS: grants 1 and 2 both name endpoint \"a\""),
-        (grants(&unknown), "GRANTS: grant 1 has the unknown member \"ExternalID\""),
+        (grants("[{\"ExternalId\":\"canary-id\""), "Grants must be a JSON list of grants"),
+        (grants("[]"), "Grants must hold at least one grant"),
+        (grants(&json!([grant("arn:aws:iam::1:role/R", "a")]).to_string()), "Grants: grant 1 is wrong: "),
+        (grants(&twice), "Grants: grants 1 and 2 both name endpoint \"a\""),
+        (grants(&unknown), "Grants: grant 1 has the unknown member \"ExternalID\""),
     ] {
         let (reason, id) = stage.fail(&create(&wrong)).await;
         assert!(reason.starts_with(says) && !reason.contains("canary"), "{reason}");
