@@ -147,6 +147,13 @@ name!(
     |value| value.len() >= 2 && is_iam_name(value, 64)
 );
 
+impl IamPath {
+    /// Whether a segment is `.` or `..`: a name like any other to IAM, a way up to people.
+    pub fn has_dots(&self) -> bool {
+        self.0.split('/').any(|segment| matches!(segment, "." | ".."))
+    }
+}
+
 impl EndpointName {
     /// The spellings under which SageMaker's ARNs may name this endpoint:
     /// as given, and in lower case when that differs.

@@ -90,7 +90,7 @@ def test_a_dry_update_plans_the_difference_and_keeps_what_is_there(world: World,
 
 def test_a_dry_run_refuses_what_a_real_one_would(world: World):
     """Our own deployment's role stands under this name."""
-    with pytest.raises(DeployFailed, match="was not made by this resource"):
+    with pytest.raises(DeployFailed, match="was made by another resource"):
         run(world, ROLE, DryRun="true", RoleName="SageMakerExternal")
 
 

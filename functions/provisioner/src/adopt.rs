@@ -37,10 +37,7 @@ pub(crate) fn claim(spec: &RoleSpec, owner: &Owner, role: &Role) -> Result<bool,
             }
         }
         _ => {
-            return Err(format!(
-                "RoleName: role {} exists already and was not made by this resource; remove it or choose another RoleName",
-                role.arn
-            ));
+            return Err(taken("RoleName", &format!("role {}", role.arn), Owner::is_anyones(&role.tags)));
         }
     }
     if role.arn.path != place.path {
@@ -53,6 +50,19 @@ pub(crate) fn claim(spec: &RoleSpec, owner: &Owner, role: &Role) -> Result<bool,
         return Err(format!("RoleName: {} differs from the existing {} in case only", place.name, role.arn.name));
     }
     Ok(!ours)
+}
+
+/// A name that somebody else's entity has. What keeps the entity is offered first, and its
+/// removal last; another resource's is neither to adopt nor to remove.
+pub(crate) fn taken(property: &str, entity: &str, is_anothers: bool) -> String {
+    let instead = if is_anothers {
+        format!("was made by another resource, which alone may change it; choose another {property}")
+    } else {
+        format!(
+            "was not made by this resource: to take it over, set OnExisting to Adopt and name it in AdoptArns of the provisioner's stack; or choose another {property}; or, if nobody needs it, remove it"
+        )
+    };
+    format!("{property}: {entity} exists already and {instead}")
 }
 
 /// What was adopted, and does not say any more how it was found, must neither be taken for

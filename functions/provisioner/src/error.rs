@@ -47,7 +47,9 @@ fn said(failure: &Failure) -> String {
 fn remedy(kind: Kind) -> &'static str {
     match kind {
         Kind::Denied => "; the provisioner may only touch its own path, and make roles only with the stack's boundary",
-        Kind::Exists => "; names are unique in the account, whatever their path and case; choose another one",
+        Kind::Exists => {
+            "; names are unique in the account, whatever their path and case: take over what has the name, if it was made by hand (OnExisting: Adopt, AdoptArns of the provisioner's stack), or choose another one"
+        }
         _ => "",
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use sagemaker_external::api_arn::ApiArn;
-use sagemaker_external::arn::{Account, GroupArn, RoleArn};
+use sagemaker_external::arn::{Account, GroupArn, Partition, RoleArn};
 use sagemaker_external::name::{GroupName, IamPath, PolicyName, UserName};
 use sagemaker_external::policy::{Document, Effect, PermissionStatement, allow, quota};
 use serde_json::{Map, Value};
@@ -108,7 +108,7 @@ impl GroupSpec {
             sid: Some(found.sid()),
             effect: Effect::Deny,
             action: actions,
-            resource: vec![NOBODYS_ROLE.to_owned()],
+            resource: vec![nobodys_role(&self.place.account.partition)],
             condition: None,
         });
         let invoke = (!self.api_arns.is_empty()).then(|| PermissionStatement {
@@ -135,8 +135,11 @@ fn api_arns(p: &Properties<'_>, home: &Home) -> Result<BTreeSet<String>, String>
     }
 }
 
-/// Account 000000000000 does not exist.
-const NOBODYS_ROLE: &str = "arn:aws:iam::000000000000:role/nobody";
+/// Account 000000000000 does not exist. IAM takes no ARN of another partition; what is kept
+/// is read from the statement's Sid, whatever its resource.
+fn nobodys_role(partition: &Partition) -> String {
+    format!("arn:{partition}:iam::000000000000:role/nobody")
+}
 
 /// Whether IAM would take the group's policy.
 pub fn fits(document: &Document<PermissionStatement>) -> Result<(), String> {

@@ -8,6 +8,7 @@ use sagemaker_external::name::PolicyName;
 use sagemaker_external::policy::{quota, same};
 use serde_json::Value;
 
+use crate::adopt::taken;
 use crate::found::FoundGroup;
 use crate::group::{GroupPlace, GroupSpec, fits};
 use crate::owner::{Owner, SID_PREFIX};
@@ -187,10 +188,7 @@ fn claim(spec: &GroupSpec, owner: &Owner, group: &Group) -> Result<bool, String>
             true
         }
         _ => {
-            return Err(format!(
-                "GroupName: group {} exists already and was not made by this resource; remove it or choose another GroupName",
-                group.arn
-            ));
+            return Err(taken("GroupName", &format!("group {}", group.arn), !group.is_adoptable(owner)));
         }
     };
     if group.arn.path != place.path {
@@ -206,7 +204,9 @@ fn claim(spec: &GroupSpec, owner: &Owner, group: &Group) -> Result<bool, String>
         && group.marked(owner).all(|name| *name != spec.policy_name.as_str());
     if foreign && !adopting {
         let (policy, name) = (&spec.policy_name, &group.arn.name);
-        return Err(format!("PolicyName: inline policy {policy} of group {name} was not made by this resource"));
+        return Err(format!(
+            "PolicyName: inline policy {policy} of group {name} was not made by this resource; choose another PolicyName"
+        ));
     }
     Ok(adopting)
 }

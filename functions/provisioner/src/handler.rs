@@ -66,12 +66,20 @@ impl Settings {
             let path = variable("IAM_PATH").unwrap_or_else(|| FALLBACK_PATH.to_owned());
             let boundary = variable("PERMISSIONS_BOUNDARY_ARN").map(|arn| arn.parse()).transpose();
             Ok(Defaults {
-                path: path.parse().map_err(|e| format!("the function's variable IAM_PATH: {e}"))?,
+                path: iam_path(&path)?,
                 boundary: boundary.map_err(|e| format!("the function's variable PERMISSIONS_BOUNDARY_ARN: {e}"))?,
                 adopt_arns: variable("ADOPT_ARNS").iter().flat_map(|arns| arns.split(',')).map(str::to_owned).collect(),
             })
         };
         Self { defaults: defaults(), response_origin: variable("RESPONSE_URL_ORIGIN") }
+    }
+}
+
+fn iam_path(text: &str) -> Result<IamPath, String> {
+    let path: IamPath = text.parse().map_err(|e| format!("the function's variable IAM_PATH: {e}"))?;
+    match path.has_dots() {
+        true => Err(format!("the function's variable IAM_PATH: \"{path}\" has a segment . or ..; leave it out")),
+        false => Ok(path),
     }
 }
 

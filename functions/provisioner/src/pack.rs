@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sagemaker_external::arn::PolicyArn;
 use sagemaker_external::policy::{Document, PermissionStatement, quota, same};
 
-use crate::adopt::claim_policy;
+use crate::adopt::{claim_policy, taken};
 use crate::owner::Owner;
 use crate::role::RoleSpec;
 use crate::role_plan::{Policy, RoleState, is_ours};
@@ -90,9 +90,7 @@ pub(crate) fn pack(
     for (arn, _) in &buckets {
         match state.policies.get(arn) {
             Some(policy) if !usable(spec, owner, policy) => {
-                return Err(format!(
-                    "PolicyName: policy {arn} exists already and was not made by this resource; remove it or choose another PolicyName"
-                ));
+                return Err(taken("PolicyName", &format!("policy {arn}"), Owner::is_anyones(&policy.tags)));
             }
             Some(policy) if owner.owns(&policy.tags) => {}
             Some(policy) => claim_policy(spec, arn, policy)?,

@@ -14,6 +14,10 @@ use crate::role::Defaults;
 /// CloudFormation's own members, which stand among the properties.
 pub const RESERVED: [&str; 2] = ["ServiceToken", "ServiceTimeout"];
 
+/// More of a name than this must be the same for it to be offered: `Users` for `UserNames`
+/// is, `Unknown` for `DryRun` is not.
+const NEAR: f64 = 0.55;
+
 pub struct Properties<'a>(&'a Map<String, Value>);
 
 impl<'a> Properties<'a> {
@@ -22,9 +26,11 @@ impl<'a> Properties<'a> {
         for key in map.keys() {
             let key = key.as_str();
             if !known.contains(&key) && !RESERVED.contains(&key) {
-                let near = known.iter().min_by_key(|k| strsim::levenshtein(&k.to_lowercase(), &key.to_lowercase()));
-                let near = near.copied().unwrap_or_default();
-                return Err(format!("{}: there is no such property; did you mean {near}?", excerpt(key)));
+                let instead = match nearest(key, known) {
+                    Some(near) => format!("did you mean {near}?"),
+                    None => format!("there are {}", known.join(", ")),
+                };
+                return Err(format!("{}: there is no such property; {instead}", excerpt(key)));
             }
         }
         Ok(Self(map))
@@ -107,6 +113,9 @@ impl<'a> Properties<'a> {
     /// `Path`, which must lie where the provisioner may act.
     pub fn path(&self, defaults: &Defaults) -> Result<IamPath, String> {
         let path: IamPath = self.parsed("Path")?.unwrap_or_else(|| defaults.path.clone());
+        if path.has_dots() {
+            return Err(format!("Path: \"{path}\" has a segment . or .., which IAM takes as a name; leave it out"));
+        }
         if path.as_str().starts_with(defaults.path.as_str()) {
             return Ok(path);
         }
@@ -161,6 +170,14 @@ impl<'a> Properties<'a> {
     }
 }
 
+/// The known name that `key` was most likely to be, if one is near.
+fn nearest<'a>(key: &str, known: &[&'a str]) -> Option<&'a str> {
+    let key = key.to_lowercase();
+    let nearness = |name: &str| strsim::normalized_levenshtein(&name.to_lowercase(), &key);
+    let all = known.iter().map(|name| (nearness(name), *name));
+    all.max_by(|one, other| one.0.total_cmp(&other.0)).filter(|(near, _)| *near > NEAR).map(|(_, name)| name)
+}
+
 fn check_tag(key: &str, name: &str, value: &str, taken: &str) -> Result<(), String> {
     let inside = |c: char| c.is_alphanumeric() || c.is_whitespace() || "_.:/=+-@".contains(c);
     let shown = excerpt(name);
@@ -197,6 +214,12 @@ mod tests {
         assert!(Properties::read(&map(json!({"ServiceToken": "a", "ServiceTimeout": "60"})), &known).is_ok());
         let error = Properties::read(&map(json!({"endpointname": []})), &known).err().unwrap();
         assert_eq!(error, "endpointname: there is no such property; did you mean EndpointNames?");
+        for (key, of) in
+            [("Unknown", &["DryRun", "RoleName"][..]), ("Description", &["Operations", "DryRun"]), ("X", &known)]
+        {
+            let error = Properties::read(&map(json!({ key: "1" })), of).err().unwrap();
+            assert_eq!(error, format!("{key}: there is no such property; there are {}", of.join(", ")));
+        }
     }
 
     #[test]

@@ -134,7 +134,6 @@ impl RoleSpec {
         let trust = trust(&p, home)?;
         let regions = regions(&p, home)?;
         let (resources, endpoint_arns) = resources(&p, home, &regions)?;
-        let boundary = p.parsed("PermissionsBoundary")?.or_else(|| defaults.boundary.clone());
         Ok(Self {
             place,
             trust,
@@ -143,7 +142,7 @@ impl RoleSpec {
             regions: if is_split(&regions) { regions } else { BTreeSet::new() },
             endpoint_arns,
             max_session: p.seconds("MaxSessionDuration", 3_600, 3_600, 43_200)?,
-            boundary: boundary.ok_or("PermissionsBoundary: set it; this provisioner has no boundary of its own")?,
+            boundary: boundary(&p, defaults)?,
             tags: p.tags("Tags", 50 - TAG_COUNT, TAG_PREFIX)?,
             adopt: p.adoption(defaults)?,
             dry_run: p.flag("DryRun")?,
@@ -168,6 +167,19 @@ impl RoleSpec {
             resource: resources.iter().cloned().collect(),
             condition,
         }])
+    }
+}
+
+/// The provisioner's own. IAM lets it make roles with no other, so another one is refused
+/// here rather than half-way, by a denied call.
+fn boundary(p: &Properties<'_>, defaults: &Defaults) -> Result<PolicyArn, String> {
+    match (p.parsed::<PolicyArn>("PermissionsBoundary")?, &defaults.boundary) {
+        (Some(asked), Some(own)) if asked != *own => Err(format!(
+            "PermissionsBoundary: {asked} is not this provisioner's own boundary, {own}, without which it makes no role; leave the property out"
+        )),
+        (asked, own) => asked
+            .or_else(|| own.clone())
+            .ok_or_else(|| "PermissionsBoundary: set it; this provisioner has no boundary of its own".to_owned()),
     }
 }
 

@@ -3,12 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use provisioner::handler::Settings;
 use serde_json::{Value, json};
 
 use crate::group_api::INVOCATIONS;
 use crate::iam::{Fault, Group, Policy, Role, json as document};
-use crate::stage::{BOUNDARY, CHILD, Stage, create, delete, group, role, update, with, writes};
+use crate::stage::{BOUNDARY, CHILD, Stage, create, delete, group, role, settings, update, with, writes};
 
 pub const ROLE: &str = "arn:aws:iam::111122223333:role/SageMakerExternal";
 pub const POLICY: &str = "arn:aws:iam::111122223333:policy/SageMakerExternalInvokeEndpoint";
@@ -16,12 +15,7 @@ const GROUP: &str = "arn:aws:iam::111122223333:group/SagemakerTester";
 
 /// The recipe as a person made it in the console: at path `/`, without an ExternalId.
 pub fn by_hand(adopt_arns: &str) -> Stage {
-    let arns = adopt_arns.to_owned();
-    let stage = Stage::with(Settings::read(move |name| match name {
-        "PERMISSIONS_BOUNDARY_ARN" => Some(BOUNDARY.to_owned()),
-        "ADOPT_ARNS" => Some(arns.clone()),
-        _ => None,
-    }));
+    let stage = Stage::with(settings(&[("ADOPT_ARNS", adopt_arns)]));
     {
         let mut world = stage.iam.world();
         world.users.extend(["alice", "bob", "carol"].map(str::to_owned));
@@ -156,13 +150,16 @@ async fn on_delete_remove_removes_what_was_adopted() {
     assert!(roles.is_empty() && policies.is_empty() && groups.is_empty());
 }
 
+/// First what keeps the entity, last what removes it.
+const OFFER: &str = "exists already and was not made by this resource: to take it over, set OnExisting to Adopt and name it in AdoptArns of the provisioner's stack; or choose another ";
+
 /// Without Adopt, or with an ARN that the provisioner's stack does not name: said, and
 /// nothing changed.
 #[tokio::test(start_paused = true)]
 async fn what_may_not_be_adopted_is_left_alone() {
     for (stage, properties, says) in [
-        (all(), role(), "was not made by this resource"),
-        (all(), group(), "was not made by this resource"),
+        (all(), role(), OFFER),
+        (all(), group(), OFFER),
         (by_hand(""), adopting(role()), "name it in AdoptArns"),
         (by_hand(ROLE), adopting(role()), "name it in AdoptArns"),
         (by_hand(POLICY), adopting(group()), "name it in AdoptArns"),
@@ -248,7 +245,7 @@ async fn an_owned_entity_is_not_adopted() {
     for properties in [adopting(role()), adopting(group())] {
         let before = held(&stage);
         let (reason, _) = stage.fail(&with(create(&properties), json!({"LogicalResourceId": "Another"}))).await;
-        assert!(reason.contains("was not made by this resource"), "{reason}");
+        assert!(reason.contains("was made by another resource, which alone may change it; choose another"), "{reason}");
         assert_eq!(held(&stage), before);
     }
 }

@@ -151,6 +151,9 @@ async fn c35_broken_settings_are_told_and_block_no_delete() {
     let (reason, _) = stage.fail(&create(&role())).await;
     assert!(reason.starts_with("the function's variable IAM_PATH: \"no-slashes\""), "{reason}");
     stage.succeed(&delete(ROLE_ARN, &role())).await;
+    let climbing = |name: &str| (name == "IAM_PATH").then(|| "/sagemaker-external/../x/".to_owned());
+    let (reason, _) = Stage::with(Settings::read(climbing)).fail(&create(&role())).await;
+    assert!(reason.starts_with("the function's variable IAM_PATH: \"/sagemaker-external/../x/\" has"), "{reason}");
     let stage = Stage::with(Settings::read(|_| None));
     let (reason, _) = stage.fail(&create(&role())).await;
     assert!(reason.starts_with("PermissionsBoundary: set it"), "{reason}");
@@ -178,10 +181,7 @@ async fn c02_c03_c04_the_put_on_the_wire() {
             assert_ne!(read, 0, "the connection was closed early: {text}");
         }
     });
-    let settings = Settings {
-        response_origin: Some(origin.clone()),
-        ..Settings::read(|name| (name == "PERMISSIONS_BOUNDARY_ARN").then(|| crate::stage::BOUNDARY.to_owned()))
-    };
+    let settings = Settings { response_origin: Some(origin.clone()), ..crate::stage::settings(&[]) };
     let iam = Iam::new(ACCOUNT);
     let connector = sagemaker_external::transport::connector();
     let provisioner = Provisioner::new(provisioner::iam::Iam::new(iam.client()), connector, settings);

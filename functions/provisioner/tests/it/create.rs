@@ -58,7 +58,7 @@ async fn c34_every_property_is_a_string_on_the_wire() {
             "AllowAnyEndpoint": "true", "TrustedPrincipalArns": ["arn:aws:iam::444455556666:role/x/Caller"],
             "ExternalId": "a:b/c", "Operations": ["InvokeEndpointAsync"], "Regions": ["eu-west-1", "*"],
             "RoleName": "R", "PolicyName": "P", "Path": "/sagemaker-external/x/", "MaxSessionDuration": "43200",
-            "PermissionsBoundary": "arn:aws:iam::111122223333:policy/other", "CallerAttribution": "true",
+            "PermissionsBoundary": BOUNDARY, "CallerAttribution": "true",
             "OnExisting": "Fail", "Tags": [{"Key": "team", "Value": "ml"}],
         }),
     );
@@ -66,12 +66,16 @@ async fn c34_every_property_is_a_string_on_the_wire() {
     assert_eq!(answer["PhysicalResourceId"], "arn:aws:iam::111122223333:role/sagemaker-external/x/R");
     let world = stage.iam.world();
     let made = &world.roles["r"];
-    assert_eq!(made.boundary.as_deref(), Some("arn:aws:iam::111122223333:policy/other"));
+    assert_eq!(made.boundary.as_deref(), Some(BOUNDARY));
     assert_eq!((made.max_session.as_str(), made.tags["team"].as_str()), ("43200", "ml"));
     let trust = document(&made.trust);
     assert_eq!(trust["Statement"][0]["Action"], json!(["sts:AssumeRole"]));
     assert_eq!(trust["Statement"][0]["Condition"]["StringEquals"]["sts:ExternalId"], "a:b/c");
     assert_eq!(trust["Statement"][1]["Action"], json!(["sts:SetSourceIdentity", "sts:TagSession"]));
+    assert_eq!(
+        trust["Statement"][1]["Condition"],
+        json!({"ForAllValues:StringEquals": {"aws:TagKeys": ["ApiId", "ApiKeyId", "Caller", "RequestId"]}})
+    );
     let permissions = document(&world.policies["p"].versions[&1]);
     assert_eq!(permissions["Statement"][0]["Action"], json!(["sagemaker:InvokeEndpointAsync"]));
     let resources: Vec<&str> =
@@ -109,7 +113,14 @@ async fn c08_bad_properties_fail_before_any_call() {
         (json!({"PolicyName": "a/b"}), "PolicyName: \"a/b\""),
         (json!({"Path": "no-slashes"}), "Path: \"no-slashes\""),
         (json!({"MaxSessionDuration": "60"}), "MaxSessionDuration: \"60\" must be a whole number"),
+        (json!({"Path": "/sagemaker-external/../x/"}), "Path: \"/sagemaker-external/../x/\" has a segment . or .."),
+        (json!({"Path": "/sagemaker-external/./"}), "Path: \"/sagemaker-external/./\" has a segment . or .."),
         (json!({"PermissionsBoundary": "boundary"}), "PermissionsBoundary: \"boundary\""),
+        (
+            json!({"PermissionsBoundary": "arn:aws:iam::111122223333:policy/other"}),
+            "PermissionsBoundary: arn:aws:iam::111122223333:policy/other is not this provisioner's own boundary",
+        ),
+        (json!({"Unknown": "x"}), "Unknown: there is no such property; there are EndpointNames, "),
         (json!({"CallerAttribution": "yes"}), "CallerAttribution: \"yes\" is not a boolean"),
         (json!({"OnExisting": "Replace"}), "OnExisting: \"Replace\" must be Fail or Adopt"),
         (json!({"Tags": [{"Key": "aws:x", "Value": "1"}]}), "Tags: \"aws:x\" is reserved"),

@@ -73,7 +73,7 @@ async fn a_dry_run_refuses_what_a_real_one_would() {
     stage.created(&create(&role())).await;
     let other = with(create(&with(role(), json!({"DryRun": "true"}))), json!({"LogicalResourceId": "Another"}));
     let (reason, id) = stage.fail(&other).await;
-    assert!(reason.contains("was not made by this resource"), "{reason}");
+    assert!(reason.contains("exists already and was made by another resource"), "{reason}");
     assert_eq!(id, "SageMakerExternal::CreateFailed");
 }
 

@@ -1,11 +1,12 @@
 //! Events as CloudFormation and Lambda really send them: again, late, through other
 //! ways, and forged.
 
-use provisioner::handler::Settings;
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::{Value, json};
 
-use crate::iam::{Fault, Iam};
-use crate::stage::{ACCOUNT, BOUNDARY, GROUP_ARN, ROLE_ARN, Stage, create, delete, group, role, update, with, writes};
+use crate::iam::{Fault, Group, Iam};
+use crate::stage::{ACCOUNT, GROUP_ARN, ROLE_ARN, Stage, create, delete, group, role, settings, update, with, writes};
 
 /// C23: CloudFormation re-uses the RequestId when a stack operation is tried again: the
 /// event runs again, whatever was answered before.
@@ -126,12 +127,8 @@ async fn c44_loopback_needs_the_switch() {
         json!({"ResponseURL": "http://127.0.0.1:4566/cloudformation_us-east-1/cfnresponse?stack=s"}),
     );
     let answered = async |origin: Option<&str>| {
-        let origin = origin.map(str::to_owned);
-        let stage = Stage::with(Settings::read(move |name| match name {
-            "PERMISSIONS_BOUNDARY_ARN" => Some(BOUNDARY.to_owned()),
-            "RESPONSE_URL_ORIGIN" => origin.clone(),
-            _ => None,
-        }));
+        let origin = origin.map(|origin| ("RESPONSE_URL_ORIGIN", origin));
+        let stage = Stage::with(settings(origin.as_slice()));
         stage.raw(&event).await;
         (stage.answers().len(), stage.iam.world().roles.len())
     };
@@ -146,9 +143,9 @@ async fn c44_loopback_needs_the_switch() {
 /// U38: in another partition every ARN is of that partition.
 #[tokio::test(start_paused = true)]
 async fn u38_another_partition_is_named_throughout() {
-    let stage = Stage::with(Settings::read(|name| {
-        (name == "PERMISSIONS_BOUNDARY_ARN").then(|| "arn:aws-cn:iam::111122223333:policy/boundary".to_owned())
-    }));
+    let boundary = "arn:aws-cn:iam::111122223333:policy/boundary";
+    let adopted = "arn:aws-cn:iam::111122223333:group/sagemaker-external/HandMade";
+    let stage = Stage::with(settings(&[("PERMISSIONS_BOUNDARY_ARN", boundary), ("ADOPT_ARNS", adopted)]));
     stage.iam.world().partition = "aws-cn".to_owned();
     let function = "arn:aws-cn:lambda:cn-north-1:111122223333:function:provisioner";
     let url =
@@ -168,6 +165,22 @@ async fn u38_another_partition_is_named_throughout() {
         assert_eq!((&answers[0]["Status"], &answers[0]["PhysicalResourceId"]), (&json!("SUCCESS"), &json!(id)));
         assert!(!answers[0].to_string().replace("arn:aws-cn:", "").contains("arn:aws:"), "{}", answers[0]);
     }
+    // What an adopted group was like is kept under a role that no account has, of the partition too.
+    let by_hand = Group {
+        name: "HandMade".to_owned(),
+        path: "/sagemaker-external/".to_owned(),
+        id: "AGPAHAND".to_owned(),
+        users: BTreeSet::new(),
+        inline: BTreeMap::new(),
+        attached: BTreeSet::new(),
+    };
+    stage.iam.world().groups.insert("handmade".to_owned(), by_hand);
+    let adopting = with(group, json!({"GroupName": "HandMade", "OnExisting": "Adopt"}));
+    stage.bucket.taken.lock().unwrap().clear();
+    stage.raw_to(function, &with(create(&adopting), there.clone())).await;
+    assert_eq!(stage.answers()[0]["Status"], "SUCCESS", "{:?}", stage.answers());
+    let kept = stage.iam.world().groups["handmade"].inline["AssumeSageMakerExternal"].clone();
+    assert!(kept.contains("arn:aws-cn:iam::000000000000:role/nobody"), "{kept}");
     let world = stage.iam.world();
     let documents =
         [&world.roles["sagemakerexternal"].trust, &world.policies["sagemakerexternalinvokeendpoint"].versions[&1]];

@@ -69,6 +69,7 @@ async fn c34_bad_group_properties_fail_before_any_call() {
         (json!({"PolicyName": "a/b"}), "PolicyName: \"a/b\""),
         (json!({"UserNames": ["a/b"]}), "UserNames: \"a/b\""),
         (json!({"Path": "x"}), "Path: \"x\""),
+        (json!({"Path": "/sagemaker-external/a/../"}), "Path: \"/sagemaker-external/a/../\" has a segment . or .."),
         (json!({"OnExisting": "x"}), "OnExisting: \"x\" must be Fail or Adopt"),
         (json!({"Grants": "[]"}), "Grants: there is no such property"),
         (json!({"Users": ["a"]}), "Users: there is no such property; did you mean UserNames?"),

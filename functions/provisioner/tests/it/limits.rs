@@ -3,10 +3,12 @@
 
 use aws_sdk_iam::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_iam::types::Tag;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::iam::{Policy, Role};
-use crate::stage::{BOUNDARY, POLICY_ARN, ROLE_ARN, Stage, create, delete, group, role, update, with, writes};
+use crate::stage::{
+    BOUNDARY, POLICY_ARN, ROLE_ARN, Stage, create, delete, group, role, settings, update, with, writes,
+};
 
 const TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"444455556666"},"Action":"sts:AssumeRole"}]}"#;
 
@@ -154,8 +156,8 @@ async fn u24_a_full_quota_is_named_and_undone() {
 /// is one that IAM takes.
 #[tokio::test(start_paused = true)]
 async fn u25_documents_of_the_full_size_are_taken() {
-    let stage = Stage::new();
-    let accounts = |count: u64| -> Value { (0..count).map(|n| format!("{:012}", 100_000_000_000 + n)).collect() };
+    let accounts = |count: u64| -> Vec<String> { (0..count).map(|n| format!("{:012}", 100_000_000_000 + n)).collect() };
+    let stage = Stage::with(settings(&[("GRANTABLE_ACCOUNT_IDS", &accounts(70).join(","))]));
     let fits = async |count| stage.send(&create(&with(role(), json!({"TrustedAccountIds": accounts(count)})))).await;
     let mut most = 0;
     for count in 40..70 {
@@ -187,11 +189,11 @@ async fn u25_documents_of_the_full_size_are_taken() {
     );
 }
 
-/// U26: the boundary follows the property, and back to the stack's own; one that is not
-/// there fails, and no role was without one for a moment.
+/// U26: the boundary follows the provisioner's own, when that changes; one that is not there
+/// fails, a property with another one is refused, and no role was without one for a moment.
 #[tokio::test(start_paused = true)]
-async fn u26_the_boundary_follows_the_wish() {
-    let stage = Stage::new();
+async fn u26_the_boundary_is_the_provisioners_own() {
+    const OTHER: &str = "arn:aws:iam::111122223333:policy/other";
     let policy = |name: &str| Policy {
         name: name.to_owned(),
         path: "/".to_owned(),
@@ -202,33 +204,35 @@ async fn u26_the_boundary_follows_the_wish() {
         tags: Default::default(),
         users: Vec::new(),
     };
+    let bounded = |boundary: &str| settings(&[("PERMISSIONS_BOUNDARY_ARN", boundary)]);
+    let stage = Stage::with(bounded("arn:aws:iam::111122223333:policy/missing"));
     {
         let mut world = stage.iam.world();
         world.boundary_must_exist = true;
         world.policies.extend([("boundary".to_owned(), policy("boundary")), ("other".to_owned(), policy("other"))]);
     }
-    let bounded =
-        |name: &str| with(role(), json!({"PermissionsBoundary": format!("arn:aws:iam::111122223333:policy/{name}")}));
-    let (reason, id) = stage.fail(&create(&bounded("missing"))).await;
+    let (reason, id) = stage.fail(&create(&role())).await;
     let scope = "Scope ARN: arn:aws:iam::111122223333:policy/missing does not exist or is not attachable.";
     assert!(reason.contains(scope), "{reason}");
-    stage.succeed(&delete(&id, &bounded("missing"))).await;
+    stage.succeed(&delete(&id, &role())).await;
     assert!(stage.iam.world().roles.is_empty());
 
-    let id = stage.created(&create(&bounded("other"))).await;
-    assert_eq!(
-        stage.iam.world().roles["sagemakerexternal"].boundary.as_deref(),
-        Some("arn:aws:iam::111122223333:policy/other")
-    );
-    let held = stage.iam.client().delete_policy().policy_arn("arn:aws:iam::111122223333:policy/other").send().await;
+    let stage = stage.redeployed(bounded(OTHER));
+    let named = with(role(), json!({ "PermissionsBoundary": OTHER }));
+    let id = stage.created(&create(&named)).await;
+    let boundary = |stage: &Stage| stage.iam.world().roles["sagemakerexternal"].boundary.clone();
+    assert_eq!(boundary(&stage).as_deref(), Some(OTHER));
+    let held = stage.iam.client().delete_policy().policy_arn(OTHER).send().await;
     assert_eq!(refusal(held).0, "DeleteConflict", "a boundary in use cannot go");
+
+    let stage = stage.redeployed(bounded(BOUNDARY));
     stage.iam.take_calls();
-    stage.succeed(&update(&id, &bounded("other"), &role())).await;
+    let (reason, kept) = stage.fail(&update(&id, &named, &named)).await;
+    assert!(reason.starts_with(&format!("PermissionsBoundary: {OTHER} is not this provisioner's own")), "{reason}");
+    assert_eq!((kept.as_str(), stage.iam.take_calls()), (id.as_str(), Vec::new()));
+    stage.succeed(&update(&id, &named, &role())).await;
     assert_eq!(writes(&stage.iam.take_calls()), ["PutRolePermissionsBoundary SageMakerExternal"]);
-    assert_eq!(stage.iam.world().roles["sagemakerexternal"].boundary.as_deref(), Some(BOUNDARY));
-    let (_, kept) = stage.fail(&update(&id, &role(), &bounded("missing"))).await;
-    assert_eq!(kept, id);
-    assert_eq!(stage.iam.world().roles["sagemakerexternal"].boundary.as_deref(), Some(BOUNDARY));
+    assert_eq!(boundary(&stage).as_deref(), Some(BOUNDARY));
 }
 
 /// U28: a description cannot be changed in place: none is ever set, and none can be wished.

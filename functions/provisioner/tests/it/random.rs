@@ -79,7 +79,7 @@ fn roles() -> impl Strategy<Value = Value> {
         maybe("MaxSessionDuration", &["3600", "7200", "60"]),
         maybe("CallerAttribution", &["true"]),
         maybe("Operations", &["InvokeEndpointAsync"]),
-        maybe("PermissionsBoundary", &["arn:aws:iam::111122223333:policy/other"]),
+        maybe("PermissionsBoundary", &[crate::stage::BOUNDARY]),
         tags,
         option::weighted(0.1, Just(("EndpointNames", long_names()))),
     );

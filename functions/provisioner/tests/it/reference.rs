@@ -4,13 +4,13 @@
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 
+use provisioner::grants;
 use provisioner::group::{self, GroupSpec};
 use provisioner::request::{CREATE_FAILED, CREATE_INTERRUPTED, DRY_RUN, Home, MISSING_ID};
 use provisioner::role::{self, Defaults, RoleSpec};
-use provisioner::{grants, handler};
 use serde_json::{Map, Value, json};
 
-use crate::stage::{ACCOUNT, BOUNDARY, CHILD, FUNCTION, ROLE_ARN, Stage, create, with};
+use crate::stage::{ACCOUNT, BOUNDARY, CHILD, FUNCTION, ROLE_ARN, Stage, create, settings, with};
 
 const DOCUMENT: &str = include_str!("../../../../docs/custom-resources.md");
 
@@ -131,6 +131,5 @@ fn home() -> Home {
 }
 
 fn defaults() -> Defaults {
-    let boundary = |name: &str| (name == "PERMISSIONS_BOUNDARY_ARN").then(|| BOUNDARY.to_owned());
-    handler::Settings::read(boundary).defaults.unwrap()
+    settings(&[]).defaults.unwrap()
 }

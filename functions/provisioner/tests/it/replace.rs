@@ -193,7 +193,7 @@ async fn c13_a_replacement_does_not_take_a_strangers_role() {
     let id = stage.created(&create(&role())).await;
     let before = stage.iam.world().roles.clone();
     let (reason, kept) = stage.fail(&update(&id, &role(), &new())).await;
-    assert!(reason.contains("was not made by this resource"), "{reason}");
+    assert!(reason.contains("exists already and was made by another resource"), "{reason}");
     assert_eq!(kept, id);
     assert_eq!(writes(&stage.iam.take_calls()), [""; 0]);
     stage.succeed(&update(&id, &new(), &role())).await;

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use provisioner::handler::Settings;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::iam::{Fault, Lag, json as document};
-use crate::stage::{BOUNDARY, CHILD, GROUP_ARN, ROLE_ARN, Stage, create, delete, group, role, update, with, writes};
+use crate::stage::{CHILD, GROUP_ARN, ROLE_ARN, Stage, create, delete, group, role, settings, update, with, writes};
 
 const DENIED: Fault = Fault::Refused(403, "AccessDenied", "not authorized");
 const CALLER: &str = "arn:aws:iam::444455556666:role/Caller";
@@ -189,8 +188,7 @@ async fn u24_a_quota_is_not_tried_again() {
 
 /// With the SDK's tries below ours, as in the function.
 fn patient() -> Stage {
-    let settings = Settings::read(|name| (name == "PERMISSIONS_BOUNDARY_ARN").then(|| BOUNDARY.to_owned()));
-    Stage::retrying(settings, provisioner::iam::retries())
+    Stage::retrying(settings(&[]), provisioner::iam::retries())
 }
 
 /// U13, U19, U20: conflicts of the moment are waited for, within bounds.

@@ -26,6 +26,26 @@ pub const GROUP_ARN: &str = "arn:aws:iam::111122223333:group/sagemaker-external/
 pub const URL: &str =
     "https://cloudformation-custom-resource-response-useast1.s3.amazonaws.com/key?X-Amz-Signature=url-canary";
 
+/// The stack that the provisioner is of; the events of these tests come from another one.
+pub const OWN_STACK: &str = "arn:aws:cloudformation:us-east-1:111122223333:stack/own/0a1b";
+
+/// The function's environment where its operator lets other stacks do all that these tests do.
+const ENVIRONMENT: [(&str, &str); 5] = [
+    ("PERMISSIONS_BOUNDARY_ARN", BOUNDARY),
+    ("OWN_STACK_ID", OWN_STACK),
+    ("GRANTABLE_ACCOUNT_IDS", "123456789012,444455556666,777788889999"),
+    ("ALLOW_ANY_ENDPOINT", "true"),
+    ("GROUPS_FOR_OTHER_STACKS", "true"),
+];
+
+/// The settings of that environment, with these variables set otherwise.
+pub fn settings(changes: &[(&str, &str)]) -> Settings {
+    Settings::read(|name| {
+        let all = changes.iter().chain(&ENVIRONMENT);
+        all.into_iter().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_owned())
+    })
+}
+
 /// What Lambda gives one event.
 pub const TIMEOUT: Duration = Duration::from_secs(120);
 
@@ -73,8 +93,7 @@ pub struct Stage {
 
 impl Stage {
     pub fn new() -> Self {
-        let settings = Settings::read(|name| (name == "PERMISSIONS_BOUNDARY_ARN").then(|| BOUNDARY.to_owned()));
-        Self::with(settings)
+        Self::with(settings(&[]))
     }
 
     pub fn with(settings: Settings) -> Self {
@@ -85,6 +104,15 @@ impl Stage {
     pub fn retrying(settings: Settings, retries: RetryConfig) -> Self {
         captured::keep();
         let (iam, bucket) = (Iam::new(ACCOUNT), Bucket::default());
+        Self::at(iam, bucket, settings, retries)
+    }
+
+    /// The same account after a deployment that changed the function's environment.
+    pub fn redeployed(&self, settings: Settings) -> Self {
+        Self::at(self.iam.clone(), self.bucket.clone(), settings, RetryConfig::disabled())
+    }
+
+    fn at(iam: Iam, bucket: Bucket, settings: Settings, retries: RetryConfig) -> Self {
         let connector = SharedHttpConnector::new(bucket.clone());
         let client = provisioner::iam::Iam::new(iam.client_with(retries));
         Self { provisioner: Provisioner::new(client, connector, settings), iam, bucket }

@@ -30,15 +30,28 @@ pub(super) fn trust(text: &str, mut unknown: impl FnMut(&str) -> bool) -> Result
 }
 
 /// A managed policy: what may be done to which resources; it names no principals.
-pub(super) fn managed(text: &str) -> Result<(), Refusal> {
-    permissions(text)?;
+pub(super) fn managed(text: &str, partition: &str) -> Result<(), Refusal> {
+    permissions_of(text, partition)?;
     if size(text) > MANAGED {
         return Err(quota(&format!("PolicySize: {MANAGED}")));
     }
     Ok(())
 }
 
-pub(super) fn permissions(text: &str) -> Result<(), Refusal> {
+/// As `permissions`, for a policy of an account of this partition: IAM takes no ARN of another.
+pub(super) fn permissions_of(text: &str, partition: &str) -> Result<(), Refusal> {
+    permissions(text)?;
+    for statement in statements(text)? {
+        let resources = statement.get("Resource").into_iter().flat_map(strings);
+        let foreign = resources.filter_map(|arn| Some((arn, arn.strip_prefix("arn:")?.split(':').next()?)));
+        if let Some((arn, other)) = foreign.into_iter().find(|(_, other)| *other != partition) {
+            return malformed(&format!("Partition \"{other}\" is not valid for resource \"{arn}\"."));
+        }
+    }
+    Ok(())
+}
+
+fn permissions(text: &str) -> Result<(), Refusal> {
     let mut sids = Vec::new();
     for statement in statements(text)? {
         if statement.contains_key("Principal") {

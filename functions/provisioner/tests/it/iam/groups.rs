@@ -68,7 +68,7 @@ impl World {
     /// Overwrites silently, as IAM does (U34); the quota counts all of them together.
     pub(super) fn put_group_policy(&mut self, f: &Fields) -> Answer {
         let (name, document) = (f.get("PolicyName"), f.get("PolicyDocument"));
-        documents::permissions(document)?;
+        documents::permissions_of(document, &self.partition)?;
         let group = self.group_mut(f)?;
         let others = group.inline.iter().filter(|(other, _)| *other != name);
         let total = others.map(|(_, text)| documents::size(text)).sum::<usize>() + documents::size(document);

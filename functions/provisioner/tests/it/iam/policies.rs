@@ -23,7 +23,7 @@ impl World {
 
     pub(super) fn create_policy(&mut self, f: &Fields) -> Answer {
         let name = f.get("PolicyName");
-        documents::managed(f.get("PolicyDocument"))?;
+        documents::managed(f.get("PolicyDocument"), &self.partition)?;
         if self.policies.contains_key(&name.to_lowercase()) {
             return Err((
                 409,
@@ -81,7 +81,7 @@ impl World {
 
     pub(super) fn create_policy_version(&mut self, f: &Fields) -> Answer {
         let document = f.get("PolicyDocument").to_owned();
-        documents::managed(&document)?;
+        documents::managed(&document, &self.partition)?;
         let policy = self.policy_mut(f)?;
         if policy.versions.len() >= 5 {
             let text = "A managed policy can have up to 5 versions. Before you create a new version, you must delete an existing version.";

@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use provisioner::handler::Settings;
 use serde_json::{Value, json};
 
 use super::tally::Trouble;
 use crate::group_api::INVOCATIONS;
 use crate::iam::{Group, Policy, Role, World, json as document};
-use crate::stage::{BOUNDARY, CHILD, Stage, create, delete, group, role, update, with};
+use crate::stage::{CHILD, Stage, create, delete, group, role, settings, update, with};
 
 const HAND_POLICY: &str = "arn:aws:iam::111122223333:policy/HandMade";
 
@@ -93,11 +92,7 @@ fn debug(entity: &impl std::fmt::Debug) -> String {
 pub fn stage() -> Stage {
     let arns = ["role/HandMade", "policy/HandMade", "policy/HandMade-2", "policy/Second", "group/HandMade"];
     let arns = arns.map(|arn| format!("arn:aws:iam::111122223333:{arn}")).join(",");
-    Stage::with(Settings::read(|name| match name {
-        "PERMISSIONS_BOUNDARY_ARN" => Some(BOUNDARY.to_owned()),
-        "ADOPT_ARNS" => Some(arns.clone()),
-        _ => None,
-    }))
+    Stage::with(settings(&[("ADOPT_ARNS", &arns)]))
 }
 
 /// A world in which others live too: in the fence and outside, with like names, and what
