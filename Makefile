@@ -80,7 +80,7 @@ clean: ## Remove what was built and installed
 $(READY): requirements.txt
 	@case "$$(uname -sm)" in "Linux x86_64" | "Linux aarch64") ;; *) echo "this needs Linux, not $$(uname -sm)"; exit 1 ;; esac
 	python3 -m venv $(VENV)
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.txt
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.txt
 	@touch $@
 
 # What the bench compares with: the recipe's Python on AWS's runtime client.
@@ -89,11 +89,11 @@ target/bench-venv/.ready: tests/bench/python/requirements.txt
 target/scan-venv/.ready: tests/security/requirements.txt
 target/bench-venv/.ready target/scan-venv/.ready:
 	python3 -m venv $(@D)
-	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
 	@touch $@
 
 # What the CDK example needs, with a Node.js of its own.
 target/cdk-venv/.ready: examples/cdk/requirements.txt
 	python3 -m venv $(@D)
-	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
 	@touch $@
