@@ -17,10 +17,10 @@ REMAPPED := --remap-path-prefix=$(CURDIR)=/source --remap-path-prefix=$(CARGO_HO
 # Of what is built and packaged: x86_64 or arm64, by default this machine's.
 ARCHITECTURE := $(if $(filter aarch64,$(shell uname -m)),arm64,x86_64)
 
-.PHONY: help demo up down build package reproduce upgrade notes collect test bench load fuzz docs lint fmt clean
+.PHONY: help demo up down build package reproduce upgrade notes collect test bench load advisories fuzz docs lint fmt clean
 
 help: ## Show the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(READY) ## Run the whole recipe on a local cloud, in two accounts, and show that it holds
 	@$(PYTHON) -m tests.demo demo
@@ -60,6 +60,9 @@ docs: $(READY) ## Write docs/api.md from openapi.yaml
 
 load: build ## Let 64 environments of the invoker meet every kind of fault (some minutes)
 	@$(PYTHON) -m tests.load
+
+advisories: $(READY) ## Ask RustSec's database for advisories about the crates (needs github.com)
+	cargo-deny --locked check --hide-inclusion-graph advisories
 
 fuzz: $(READY) ## Search the parsers for inputs that break them, 60 s each (needs a C++ compiler)
 	@$(PYTHON) -m tests.fuzz

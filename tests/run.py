@@ -37,7 +37,7 @@ CHECKS = (
     Check("lint", "sam validate", ("sam", "validate", "--lint")),
     Check("lint", "cfn-lint", ("cfn-lint", "template.yaml")),
     Check("lint", "checkov, guard", (sys.executable, "-m", "tests.security.scan")),
-    # RustSec's database of advisories is not to be had without its repository: `cargo deny check advisories` by hand.
+    # RustSec's database of advisories is not to be had without its repository: `make advisories`.
     Check("lint", "cargo deny", ("cargo-deny", "--locked", "check", "--hide-inclusion-graph", *DENIED)),
     Check("lint", "cargo shear", ("cargo-shear", "--deny-warnings", "--locked")),
     # Offline: what it would look up on GitHub (are the pinned commits those of their tags) it leaves out.

@@ -23,8 +23,19 @@ def steps(file) -> list[dict]:
     return [step for job in jobs(file).values() for step in job["steps"]]
 
 
-def test_there_is_one_for_changes_and_one_for_releases():
-    assert [file.stem for file in WORKFLOWS] == ["ci", "release"]
+def test_there_is_one_for_changes_one_for_releases_and_one_for_advisories():
+    assert [file.stem for file in WORKFLOWS] == ["advisories", "ci", "release"]
+
+
+def test_advisories_are_asked_for_when_the_crates_change_and_each_day():
+    text = (ROOT / ".github" / "workflows" / "advisories.yml").read_text()
+    # YAML 1.1 reads the key `on` as true.
+    when = yaml.safe_load(text)[True]
+    assert all("Cargo.lock" in when[event]["paths"] for event in ("push", "pull_request"))
+    (daily,) = when["schedule"]
+    assert re.fullmatch(r"\d+ \d+ \* \* \*", daily["cron"])
+    assert "run: make advisories" in text
+    assert re.search(r"^advisories:.*\n\tcargo-deny .*check.* advisories$", (ROOT / "Makefile").read_text(), re.M)
 
 
 @EACH
@@ -69,3 +80,11 @@ def test_a_release_is_tested_reproduced_upgraded_to_packaged_for_both_architectu
     publish = next(i for i, what in enumerate(used) if what.startswith("gh release create"))
     assert attest < publish
     assert made["release"]["steps"][attest]["with"] == {"subject-path": "dist/*"}
+
+
+def test_what_writes_waits_for_whoever_protects_the_environment():
+    """A tag alone publishes nothing where the repository's settings ask a reviewer for this environment."""
+    for file in WORKFLOWS:
+        for name, job in jobs(file).items():
+            writes = "write" in job["permissions"].values()
+            assert job.get("environment") == ("release" if writes else None), (file.name, name)
