@@ -11,7 +11,7 @@ import pytest
 
 from tests.security.actions import Statement, iam_actions, named, reference
 from tests.template.expansion import PSEUDO, Stack
-from tests.template.iam import allows, as_list
+from tests.template.iam import allows, as_list, denies, rights_of, session_may
 from tests.template.sides import BOTH, CHILD, PARENT_ROLE, SEVERAL, SIDES
 
 ACCOUNT = PSEUDO["AWS::AccountId"]
@@ -219,8 +219,9 @@ def test_s07_of_all_actions_the_boundary_admits_the_three_operations(given):
     """Whatever the policies below it allow: a right must stand in both, so no right is left but these."""
     boundary = Stack(**given).properties("Boundary")["PolicyDocument"]
     assert len(reference()) > 20_000, "all services are there"
-    assert named(boundary["Statement"]) == OPERATIONS
-    assert not [s for s in boundary["Statement"] if s.keys() - {"Sid", "Effect", "Action", "Resource"}]
+    assert named(s for s in boundary["Statement"] if s["Effect"] == "Allow") == OPERATIONS
+    refused = {action for action in reference() if denies(boundary, action, "*")}
+    assert refused == reference().keys() - OPERATIONS, "and all others are denied aloud"
     for action in OPERATIONS:
         assert all(allows(boundary, action, arn) for arn in [*ENDPOINTS, *COMPONENTS])
         others = [
@@ -231,6 +232,38 @@ def test_s07_of_all_actions_the_boundary_admits_the_three_operations(given):
             *(arn.replace("arn:aws:", "arn:aws-cn:") for arn in ENDPOINTS),
         ]
         assert not [arn for arn in others if allows(boundary, action, arn)]
+
+
+# A bucket, queue or key policy in the account of the role, as its owner may have written it.
+ROLE_SESSION = f"arn:aws:sts::{ACCOUNT}:assumed-role/x/session"
+BUCKET = "arn:aws:s3:::records/x"
+GIVING = {
+    "the session's ARN": {"Principal": {"AWS": ROLE_SESSION}},
+    "anybody who is the role": {
+        "Principal": {"AWS": "*"},
+        "Condition": {"ArnEquals": {"aws:PrincipalArn": ROLE}},
+    },
+    "the role's ARN": {"Principal": {"AWS": ROLE}},
+}
+
+
+@pytest.mark.parametrize("giving", GIVING)
+def test_s07_no_resource_policy_gives_more_than_the_boundary_admits(giving):
+    """By AWS's evaluation logic the first two pass a boundary that merely does not allow: only its Deny stops them."""
+    boundary = Stack(**BOTH).properties("Boundary")["PolicyDocument"]
+    merely_allowing = {"Statement": [s for s in boundary["Statement"] if s["Effect"] == "Allow"]}
+    policy = {"Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": BUCKET, **GIVING[giving]}]}
+    asked = {
+        "role": ROLE,
+        "session": ROLE_SESSION,
+        "identity": {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]},
+        "resource_policy": policy,
+    }
+    assert not session_may("s3:GetObject", BUCKET, boundary=boundary, **asked)
+    assert session_may("s3:GetObject", BUCKET, boundary=merely_allowing, **asked) == (giving != "the role's ARN")
+    # What the role is for is not denied with the rest.
+    for action in OPERATIONS:
+        assert session_may(action, ENDPOINTS[0], boundary=boundary, **asked), action
 
 
 # ---- The invoker ------------------------------------------------------------------------------------

@@ -34,8 +34,23 @@ def test_s07_boundary_holds_the_three_operations_on_this_account_and_no_more(giv
                 f"arn:aws:sagemaker:*:{ACCOUNT}:endpoint/*",
                 f"arn:aws:sagemaker:*:{ACCOUNT}:inference-component/*",
             ],
-        }
+        },
+        # Without it, a resource policy of the account could give a session of the role what the boundary leaves out.
+        {
+            "Sid": "DenyEverythingElse",
+            "Effect": "Deny",
+            "NotAction": [
+                "sagemaker:InvokeEndpoint",
+                "sagemaker:InvokeEndpointWithResponseStream",
+                "sagemaker:InvokeEndpointAsync",
+            ],
+            "Resource": "*",
+        },
     ]
+    # A changed description would replace the policy, and every role under it would have to change its boundary.
+    assert Stack(**given).properties("Boundary")["Description"] == (
+        "The most that a role made by the SageMaker external provisioner can do"
+    )
 
 
 def test_s09_boundary_and_fence_lie_where_the_provisioner_cannot_reach():
