@@ -134,6 +134,27 @@ def test_the_api_is_regional_passes_bytes_and_has_one_stage_without_body_logs():
     }
 
 
+def test_the_stage_keeps_one_caller_from_the_rate_that_the_account_shares():
+    given = {"ThrottlingRateLimit": "50", "ThrottlingBurstLimit": "70"}
+    everywhere, doctor = Stack(**CHILD, **given).properties("Apiv1Stage")["MethodSettings"]
+    assert everywhere.items() >= given.items()
+    assert (doctor["ThrottlingRateLimit"], doctor["ThrottlingBurstLimit"]) == (2, 5), "its own are lower still"
+
+
+def test_concurrency_is_reserved_only_on_request():
+    assert "ReservedConcurrentExecutions" not in Stack(**CHILD).properties("InvokerFunction")
+    reserved = Stack(**CHILD, ReservedConcurrency="20").properties("InvokerFunction")
+    assert reserved["ReservedConcurrentExecutions"] == "20"
+
+
+def test_lambda_never_repeats_a_request():
+    """Whoever may invoke the function asynchronously would else have the model called three times."""
+    delivery = Stack(**CHILD).properties("InvokerDelivery")
+    assert (delivery["FunctionName"], delivery["Qualifier"]) == ("<InvokerFunction>", "$LATEST")
+    assert delivery["MaximumRetryAttempts"] == 0
+    assert "InvokerDelivery" not in Stack(**PARENT).resources
+
+
 def test_s14_only_this_api_may_invoke_and_only_the_invoker():
     permissions = Stack(**CHILD).of_type("AWS::Lambda::Permission").values()
     assert {permission["SourceArn"] for permission in permissions} == {f"{API}/*/{arn_path(r)}" for r in ROUTES}
