@@ -9,7 +9,8 @@ PAGE = (ROOT / "docs" / "parameters.md").read_text()
 SIDES = {
     None: "all",
     "MakesRole": "parent, both",
-    "MakesGroup": "child, both",
+    "MakesApi": "child, both",
+    "MakesGroup": "child, both, unless `CreateGroup` is `false`",
     "UsesKeys": "child, both, with `ApiKeyRequired`",
     "HasDashboard": "all, with `CreateDashboard`",
     "ShowsExternalId": "parent, both; child unless it was given one",

@@ -10,7 +10,7 @@ from tests.cloud import process
 from tests.cloud.canaries import MOST
 from tests.cloud.client import Cloud
 from tests.cloud.endpoints import CHILD, PARENT, REGION, Endpoint
-from tests.e2e.world import GRANTED, World
+from tests.e2e.world import GRANTED, LAB, World
 
 DIRECTORY = deploy.ROOT / "target" / "e2e"
 
@@ -41,6 +41,8 @@ def world(cloud: Cloud) -> World:
             "TrustedAccountIds": [CHILD],
             "InferenceComponentNames": ["adapter-a"],
             "AsyncInvocations": "true",
+            # A customer of the example with several children, whom other stacks than this one trust.
+            "GrantableAccountIds": [LAB],
             # What is printed at any level is searched for secrets at the end.
             "LogLevel": "TRACE",
         },
@@ -48,7 +50,7 @@ def world(cloud: Cloud) -> World:
     tester = people.user(cloud, CHILD, "tester")
     nobody = people.user(cloud, CHILD, "nobody")
     given = {"RoleArn": parent.outputs["RoleArn"], "EndpointNames": GRANTED, "UserNames": ["tester"]}
-    child = deploy.deploy(cloud, CHILD, "child", {**given, "LogLevel": "TRACE"})
+    child = deploy.deploy(cloud, CHILD, "child", {**given, "GroupsForOtherStacks": "true", "LogLevel": "TRACE"})
     return World(cloud, parent, child, tester, nobody)
 
 

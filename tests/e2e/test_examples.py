@@ -18,13 +18,13 @@ from tests import deploy, iris, people
 from tests.cloud.client import Caller, Cloud
 from tests.cloud.endpoints import CHILD, PARENT, REGION, Endpoint
 from tests.deploy import ROOT
-from tests.e2e.world import World, refused
+from tests.e2e.world import LAB, World, refused
 
 EXAMPLES = ROOT / "examples"
 CDK = ROOT / "target" / "cdk-venv"
 PATIENCE = ROOT / "tests" / "e2e" / "patience"
 # Accounts that no other test deploys to.
-LAB, SEVERAL, FLOWERS, WINES = "222233334444", "333344445555", "888899990000", "666677778888"
+SEVERAL, FLOWERS, WINES = "333344445555", "888899990000", "666677778888"
 ROW, SPECIES = iris.ROWS[0]
 WHOSE = r"# with (?:the )?(?P<whose>[a-z ]+?)(?:'s)? credentials\b.*"
 BLOCK = re.compile(rf"^```sh\n{WHOSE}\n(?P<script>(?s:.*?))^```$", re.M)

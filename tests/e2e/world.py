@@ -16,6 +16,8 @@ from tests.deploy import Stack
 GRANTED = ("iris", "echo", "Echo-Capital", "gone")
 # Exists in the parent's account and is not granted.
 OUTSIDE = "churn"
+# An account that only other stacks grant to.
+LAB = "222233334444"
 # The path below which the provisioner makes everything.
 PATH = "/sagemaker-external/"
 

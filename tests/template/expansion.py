@@ -7,6 +7,7 @@ import copy
 import functools
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -19,6 +20,7 @@ PSEUDO = {
     "AWS::AccountId": "444455556666",
     "AWS::Partition": "aws",
     "AWS::Region": "us-east-1",
+    "AWS::StackId": "arn:aws:cloudformation:us-east-1:444455556666:stack/stack/0",
     "AWS::StackName": "stack",
     "AWS::URLSuffix": "amazonaws.com",
 }
@@ -63,9 +65,9 @@ def is_list(parameter: str) -> bool:
 class Stack:
     """The resources and outputs that these parameters make."""
 
-    def __init__(self, **given: str) -> None:
+    def __init__(self, pseudo: Mapping[str, str] = PSEUDO, **given: str) -> None:
         template = expanded()
-        self._refs = {**PSEUDO, **parameters(**given)}
+        self._refs = {**pseudo, **parameters(**given)}
         self._conditions = template["Conditions"]
         self.resources = self._kept(template["Resources"])
         self.outputs = {name: output["Value"] for name, output in self._kept(template["Outputs"]).items()}

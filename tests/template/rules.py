@@ -3,10 +3,10 @@
 import re
 from typing import Any
 
-from tests.template.expansion import is_list, parameters, source
+from tests.template.expansion import PSEUDO, is_list, parameters, source
 
 # An account refuses a template whose Rules use any other function, Fn::If and Fn::Join among them.
-FUNCTIONS = {"Ref", "Fn::And", "Fn::Or", "Fn::Not", "Fn::Equals", "Fn::EachMemberEquals"}
+FUNCTIONS = {"Ref", "Fn::And", "Fn::Or", "Fn::Not", "Fn::Equals", "Fn::Contains", "Fn::EachMemberEquals"}
 
 
 def refusal(**given: str) -> str | None:
@@ -16,7 +16,7 @@ def refusal(**given: str) -> str | None:
         if not fits(name, value):
             return f"{name} {source()['Parameters'][name].get('ConstraintDescription', 'is not an allowed value')}"
     for rule in source()["Rules"].values():
-        if _evaluate(rule["RuleCondition"], values):
+        if "RuleCondition" not in rule or _evaluate(rule["RuleCondition"], values):
             for assertion in rule["Assertions"]:
                 if not _evaluate(assertion["Assert"], values):
                     return assertion["AssertDescription"]
@@ -36,7 +36,7 @@ def fits(name: str, value: str | list[str]) -> bool:
 def _evaluate(node: Any, values: dict[str, Any]) -> Any:
     match node:
         case {"Ref": name}:
-            return values[name]
+            return values[name] if name in values else PSEUDO[name]
         case {"Fn::And": parts}:
             return all(_evaluate(part, values) for part in parts)
         case {"Fn::Or": parts}:
@@ -45,6 +45,8 @@ def _evaluate(node: Any, values: dict[str, Any]) -> Any:
             return not _evaluate(part, values)
         case {"Fn::Equals": [left, right]}:
             return _evaluate(left, values) == _evaluate(right, values)
+        case {"Fn::Contains": [members, value]}:
+            return _evaluate(value, values) in _evaluate(members, values)
         case {"Fn::EachMemberEquals": [members, value]}:
             return all(member == _evaluate(value, values) for member in _evaluate(members, values))
         case str():

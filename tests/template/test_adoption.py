@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tests.template.expansion import PSEUDO, Stack
-from tests.template.iam import allows, as_list
+from tests.template.iam import allows, as_list, rights_of
 from tests.template.sides import BOTH, CHILD, PARENT, SIDES
 
 ACCOUNT = PSEUDO["AWS::AccountId"]
@@ -52,11 +52,8 @@ EACH_CALL = pytest.mark.parametrize(
 
 
 def permissions(**given: str) -> dict:
-    """Everything that the provisioner may do in IAM: its fence, and its role's own policies."""
-    stack = Stack(**{**PARENT, **given})
-    inline = [policy["PolicyDocument"] for policy in stack.properties("ProvisionerRole")["Policies"]]
-    documents = [stack.properties("ProvisionerFence")["PolicyDocument"], *inline]
-    return {"Statement": [statement for document in documents for statement in document["Statement"]]}
+    """Everything that a provisioner that keeps a role and a group may do."""
+    return rights_of(Stack(**{**BOTH, **given}), "ProvisionerRole")
 
 
 @EACH_CALL
@@ -128,8 +125,9 @@ def test_further_policies_of_a_long_grant_may_be_looked_up_and_not_changed():
 
 
 def test_every_action_that_is_opened_has_its_test():
-    [_, opened] = Stack(**PARENT, AdoptArns=ARNS).properties("ProvisionerRole")["Policies"]
-    named = {action for statement in opened["PolicyDocument"]["Statement"] for action in as_list(statement["Action"])}
+    plain, adopting = permissions()["Statement"], permissions(AdoptArns=ARNS)["Statement"]
+    opened = [statement for statement in adopting if statement not in plain and statement["Effect"] == "Allow"]
+    named = {action for statement in opened for action in as_list(statement["Action"])}
     tested = {f"iam:{call}" for calls in CALLS.values() for call in calls}
     assert named == tested | {"iam:AttachRolePolicy", "iam:DetachRolePolicy"}
 
@@ -161,3 +159,6 @@ def test_ten_long_arns_fit_into_what_iam_takes():
     inline = sum(size(policy["PolicyDocument"]) for policy in stack.properties("ProvisionerRole")["Policies"])
     assert inline < 10_240
     assert size(stack.properties("ProvisionerFence")["PolicyDocument"]) < 6_144
+    groups = ",".join(f"{GROUP}OfATeam{n:02}" for n in range(10))
+    rights = Stack(**CHILD, AdoptArns=f"{arns},{groups}").properties("ProvisionerGroupRights")["PolicyDocument"]
+    assert size(rights) < 6_144

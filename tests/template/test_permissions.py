@@ -6,17 +6,20 @@ from pathlib import Path
 import pytest
 
 from tests.template.expansion import PSEUDO, ROOT, Stack, expanded
-from tests.template.iam import allows, as_list
+from tests.template.iam import allows, as_list, rights_of
 from tests.template.sides import BOTH, CHILD, PARENT, PARENT_ROLE, SEVERAL, SIDES
 
 ACCOUNT = PSEUDO["AWS::AccountId"]
 BOUNDARY = "<Boundary>"
+LOG = "<ProvisionerLogGroup.Arn>"
 OURS = f"arn:aws:iam::{ACCOUNT}:%s/sagemaker-external/x"
 ROLE, POLICY, GROUP = OURS % "role", OURS % "policy", OURS % "group"
 
 
 def fence(**given: str) -> dict:
-    return Stack(**{**PARENT, **given}).properties("ProvisionerFence")["PolicyDocument"]
+    """All that a provisioner may do in IAM, by default one that keeps a group as well."""
+    rights = rights_of(Stack(**{**BOTH, **given}), "ProvisionerRole")
+    return {"Statement": [s for s in rights["Statement"] if s["Resource" if "Resource" in s else "NotResource"] != LOG]}
 
 
 @SIDES
@@ -54,9 +57,8 @@ def test_s07_boundary_holds_the_three_operations_on_this_account_and_no_more(giv
 
 
 def test_s09_boundary_and_fence_lie_where_the_provisioner_cannot_reach():
-    stack = Stack(**PARENT)
-    for name in ("Boundary", "ProvisionerFence"):
-        assert stack.properties(name)["Path"] == "/"
+    for policy in Stack(**BOTH).of_type("AWS::IAM::ManagedPolicy").values():
+        assert policy["Path"] == "/"
     for policy in (f"arn:aws:iam::{ACCOUNT}:policy/stack-ProvisionerFence-1", BOUNDARY):
         for action in ("CreatePolicyVersion", "DeletePolicy", "DeletePolicyVersion", "SetDefaultPolicyVersion"):
             assert not allows(fence(), f"iam:{action}", policy)
@@ -167,8 +169,9 @@ def test_s09_the_fence_follows_the_path():
     assert allows(moved, "iam:DeleteRole", f"arn:aws:iam::{ACCOUNT}:role/ml/grants/x")
     assert not allows(moved, "iam:DeleteRole", ROLE)
     # A changed description is what makes CloudFormation replace the policy instead of moving it.
-    described = {Stack(**PARENT, IamPath=path).properties("ProvisionerFence")["Description"] for path in ("/a/", "/b/")}
-    assert len(described) == 2
+    for policy in ("ProvisionerFence", "ProvisionerGroupRights"):
+        described = {Stack(**CHILD, IamPath=path).properties(policy)["Description"] for path in ("/a/", "/b/")}
+        assert len(described) == 2, policy
 
 
 @pytest.mark.parametrize(
@@ -249,10 +252,19 @@ def test_s13_environments_hold_what_is_said_and_nothing_else(given):
         name: function["Environment"]["Variables"]
         for name, function in Stack(**given).of_type("AWS::Lambda::Function").items()
     }
-    assert environments.pop("ProvisionerFunction") == {
-        "PERMISSIONS_BOUNDARY_ARN": BOUNDARY,
-        "IAM_PATH": "/sagemaker-external/",
-        "ADOPT_ARNS": "",
+    # What each of the others holds: tests/template/test_authority.py.
+    assert environments.pop("ProvisionerFunction").keys() == {
+        "PERMISSIONS_BOUNDARY_ARN",
+        "IAM_PATH",
+        "ADOPT_ARNS",
+        "OWN_STACK_ID",
+        "GRANTABLE_ACCOUNT_IDS",
+        "GRANTABLE_PRINCIPAL_ARNS",
+        "ALLOW_ANY_ENDPOINT",
+        "GROUPS_FOR_OTHER_STACKS",
+        "OWN_GROUP",
+        "OWN_GROUP_USER_NAMES",
+        "OWN_GROUP_ROLE_ARNS",
     }
     assert [variables.keys() for variables in environments.values()] == (
         [] if given is PARENT else [{"GRANTS", "CREDENTIAL_REUSE_SECONDS", "CALLER_ATTRIBUTION"}]

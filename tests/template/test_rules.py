@@ -5,11 +5,12 @@ import re
 
 import pytest
 
-from tests.template.expansion import source
+from tests.template.expansion import PSEUDO, source
 from tests.template.rules import FUNCTIONS, refusal
 from tests.template.sides import BOTH, CHILD, GRANTS, PARENT, PARENT_ROLE, POOL, SEVERAL
 
 ARN = "arn:aws:iam::111122223333"
+OWN = PSEUDO["AWS::AccountId"]
 OF_THE_ROLE = {"InferenceComponentNames": "adapter-a", "AsyncInvocations": "true", "CallerAttribution": "true"}
 OF_THE_API = {
     "CallerAttribution": "true",
@@ -18,7 +19,11 @@ OF_THE_API = {
     "UsagePlanRateLimit": "5",
     "UsagePlanBurstLimit": "7",
     "CredentialReuseSeconds": "900",
+    "ThrottlingRateLimit": "50",
+    "ThrottlingBurstLimit": "70",
+    "ReservedConcurrency": "20",
 }
+FOR_OTHERS = {"GrantableAccountIds": OWN, "GroupsForOtherStacks": "true", "AllowAnyEndpoint": "true"}
 
 
 @pytest.mark.parametrize(
@@ -35,6 +40,11 @@ OF_THE_API = {
         {**CHILD, **OF_THE_API},
         {**BOTH, **OF_THE_ROLE, **OF_THE_API},
         {**SEVERAL, **OF_THE_API},
+        {**PARENT, **FOR_OTHERS},
+        {**CHILD, **FOR_OTHERS, "CreateGroup": "false"},
+        {**PARENT, "CreateGroup": "false"},
+        # A role of this account may be trusted by name.
+        {**PARENT, "TrustedPrincipalArns": f"arn:aws:iam::{OWN}:role/a"},
     ],
 )
 def test_rules_accept_what_makes_sense(given):
@@ -65,9 +75,15 @@ def test_rules_accept_what_makes_sense(given):
         ({**BOTH, "Grants": GRANTS}, "leave RoleArn and Grants"),
         ({**PARENT, "CognitoUserPoolArn": POOL}, "leave CognitoUserPoolArn"),
         ({**PARENT, "ApiKeyRequired": "true"}, "leave CognitoUserPoolArn, ApiKeyRequired"),
-        ({**PARENT, "CredentialReuseSeconds": "900"}, "CredentialReuseSeconds, XRayTracing and AccessLogs alone"),
+        ({**PARENT, "CredentialReuseSeconds": "900"}, "ReservedConcurrency, CredentialReuseSeconds, XRayTracing"),
         ({**PARENT, "XRayTracing": "true"}, "leave CognitoUserPoolArn"),
         ({**PARENT, "AccessLogs": "On"}, "leave CognitoUserPoolArn"),
+        ({**PARENT, "ReservedConcurrency": "20"}, "leave CognitoUserPoolArn"),
+        ({**PARENT, "TrustedAccountIds": OWN}, "name roles or users of it in TrustedPrincipalArns"),
+        ({**PARENT, "TrustedAccountIds": f"555566667777,{OWN}"}, "TrustedAccountIds must not hold this account's own"),
+        ({**BOTH, "TrustedAccountIds": OWN}, "TrustedAccountIds must not hold this account's own"),
+        ({**CHILD, "CreateGroup": "false", "UserNames": "alice"}, "leave UserNames empty, or set CreateGroup to true"),
+        ({**BOTH, "CreateGroup": "false", "UserNames": "alice"}, "leave UserNames empty, or set CreateGroup to true"),
         ({**PARENT, "UsagePlanRateLimit": "5"}, "set ApiKeyRequired to true"),
         ({**CHILD, "AsyncInvocations": "true"}, "leave InferenceComponentNames and AsyncInvocations"),
         ({**CHILD, "InferenceComponentNames": "adapter-a"}, "leave InferenceComponentNames and AsyncInvocations"),

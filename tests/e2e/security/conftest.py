@@ -7,7 +7,7 @@ import pytest
 from tests import deploy
 from tests.cloud.client import Cloud
 from tests.cloud.endpoints import REGION, Endpoint
-from tests.e2e.security.fenced import ADOPTING, NAMED, PLAIN, Fenced
+from tests.e2e.security.fenced import ADOPTING, FRIEND, NAMED, PLAIN, Fenced
 
 
 @pytest.fixture(scope="session")
@@ -18,7 +18,8 @@ def stacks(cloud: Cloud) -> dict[str, Fenced]:
         cloud.put_endpoint(Endpoint(account, REGION, "iris", "echo"))
         return Fenced(deploy.deploy(cloud, account, "default", {"EndpointNames": ["iris"], **given}, "fenced"))
 
-    return {PLAIN: fenced(PLAIN), ADOPTING: fenced(ADOPTING, AdoptArns=NAMED)}
+    plain = fenced(PLAIN, GrantableAccountIds=[FRIEND], AllowAnyEndpoint="true")
+    return {PLAIN: plain, ADOPTING: fenced(ADOPTING, AdoptArns=NAMED)}
 
 
 @pytest.fixture

@@ -13,6 +13,8 @@ from tests.e2e.world import PATH
 
 # The accounts of the two stacks.
 PLAIN, ADOPTING = "171717171717", "181818181818"
+# Whom other stacks in the first may grant to.
+FRIEND = "191919191919"
 # The AdoptArns of the second.
 ROLE, POLICY, _ = NAMED = [f"arn:aws:iam::{ADOPTING}:{kind}/Named" for kind in ("role", "policy", "group")]
 _TEAM = [{"Key": "team", "Value": "ml"}]

@@ -14,10 +14,8 @@ from tests import people
 from tests.cloud.client import Caller, Cloud
 from tests.deploy import deploy_template
 from tests.e2e.security.attacks import ADMINISTRATOR, ANYTHING
-from tests.e2e.security.fenced import PLAIN, Fenced, trust
+from tests.e2e.security.fenced import FRIEND, PLAIN, Fenced, trust
 from tests.e2e.world import PATH
-
-FRIEND = "191919191919"
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ GRANTS: dict[str, dict[str, Any]] = {
     "Long": {"EndpointNames": [f"endpoint-of-a-long-name-{n:03}" for n in range(120)]},
 }
 # What parliament says and is meant to be so: the finding, in which documents, and why.
-FENCES = r"\d+:policy/\S+-ProvisionerFence-\S+|\d+:role/\S+-ProvisionerRole-\S+/KeepWhatIsAdopted"
+FENCES = r"\d+:policy/\S+-Provisioner(Fence|GroupRights)-\S+|\d+:role/\S+-ProvisionerRole-\S+/KeepWhatIsAdopted"
 ASSUMING = r"trust of \S+|\d+:role/\S+-InvokerRole-\S+/AssumeExternalRoles|\d+:group/\S+/AssumeSageMakerExternal"
 ACCEPTED = {
     # To assume roles is what the invoker, the group and a trust are for; each names the roles.
@@ -43,7 +43,8 @@ ACCEPTED = {
 def documents(cloud: Cloud, world: World) -> dict[str, dict[str, Any]]:
     """By what they are of. A stack's own, five grants', and the session policies of all three operations."""
     named = [f"arn:aws:iam::{ACCOUNT}:{kind}/Named" for kind in ("role", "policy", "group")]
-    stack = deploy(cloud, ACCOUNT, "default", {"EndpointNames": ["iris"], "AdoptArns": named}, "own")
+    given = {"EndpointNames": ["iris"], "AdoptArns": named, "GrantableAccountIds": [CHILD], "AllowAnyEndpoint": "true"}
+    stack = deploy(cloud, ACCOUNT, "default", given, "own")
     token = {"Fn::ImportValue": "own-ProvisionerArn"}
     resources = {
         name: {
