@@ -22,7 +22,8 @@ CHECKOV = (
     Accepted(
         "CKV_AWS_115",
         FUNCTIONS,
-        "a reserved concurrency takes from the account's own; callers are limited by the API and by usage plans",
+        "a reserved concurrency takes from the account's own: ReservedConcurrency is the user's choice; callers are "
+        "limited by the stage and by usage plans",
     ),
     Accepted(
         "CKV_AWS_116",

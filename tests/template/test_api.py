@@ -122,7 +122,8 @@ def test_the_api_is_regional_passes_bytes_and_has_one_stage_without_body_logs():
     assert stage["StageName"] == "v1"
     everywhere, doctor = stage["MethodSettings"]
     silent = {"LoggingLevel": "OFF", "DataTraceEnabled": False}
-    assert everywhere == {"ResourcePath": "/*", "HttpMethod": "*", **silent}
+    limits = {"ThrottlingRateLimit": "500", "ThrottlingBurstLimit": "500"}
+    assert everywhere == {"ResourcePath": "/*", "HttpMethod": "*", **silent, **limits}
     # A setting of one method replaces the one for all, so it must be silent itself.
     path, method = EXAMINE
     assert doctor == {

@@ -7,8 +7,10 @@ import itertools
 import json
 import re
 
+import pytest
+
 from tests.dashboard import Metric, alarmed, expressions, shown, widgets
-from tests.template.expansion import Stack, source
+from tests.template.expansion import PSEUDO, Stack, source
 from tests.template.sides import BOTH, CHILD, PARENT, SEVERAL, SIDES, TOPIC
 from tests.template.test_template import needed
 
@@ -79,6 +81,21 @@ def test_alarms_watch_what_they_say_by_the_thresholds_given():
             assert ids == set(re.findall(r"\b[a-z]\w*", result["Expression"])), name
 
 
+@pytest.mark.parametrize(
+    ("partition", "console"),
+    [
+        ("aws", "console.aws.amazon.com"),
+        ("aws-cn", "console.amazonaws.cn"),
+        ("aws-us-gov", "console.amazonaws-us-gov.com"),
+    ],
+)
+def test_the_dashboard_is_in_the_partitions_own_console(partition, console):
+    stack = Stack({**PSEUDO, "AWS::Partition": partition}, **CHILD, CreateDashboard="true")
+    assert stack.outputs["DashboardUrl"] == (
+        f"https://{console}/cloudwatch/home?region=us-east-1#dashboards:name=<Dashboard>"
+    )
+
+
 def dashboard(**given):
     return Stack(**given, CreateDashboard="true").properties("Dashboard")["DashboardBody"]
 
@@ -146,8 +163,10 @@ def test_access_logs_are_json_and_name_the_caller_and_the_request():
     line = json.loads(setting["Format"])
     assert line["caller"] == "$context.identity.userArn"
     assert line["subject"] == "$context.authorizer.claims.sub"
-    assert (line["request_id"], line["lambda_request_id"]) == ("$context.requestId", "$context.integration.requestId")
-    # Nothing is escaped on its way into the line.
+    assert line["extended_request_id"] == "$context.extendedRequestId"
+    assert line["lambda_request_id"] == "$context.integration.requestId"
+    # Nothing is escaped on its way into the line. A client sets $context.requestId by sending x-amzn-RequestId.
+    assert "$context.requestId" not in line.values()
     free = ("path", "userAgent", "error.message", "requestOverride", "querystring", "header", "domainName")
     assert not [value for value in line.values() if any(word in value for word in free)]
     assert setting["DestinationArn"] == "arn:aws:logs:us-east-1:444455556666:log-group:<ApiAccessLogGroup>"
