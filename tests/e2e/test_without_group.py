@@ -123,6 +123,24 @@ def test_an_adopted_group_is_given_back_when_it_is_switched_off(cloud: Cloud, ke
         iam.delete_group(GroupName="ByHand")
 
 
+def test_a_group_with_members_of_others_stays_and_an_event_names_them(cloud: Cloud):
+    """As docs/child.md says. CloudFormation then knows the group no more; the local cloud tries again."""
+    child(cloud)
+    iam = cloud.admin(ACCOUNT).client("iam")
+    people.user(cloud, ACCOUNT, "bob")
+    iam.add_user_to_group(GroupName="SagemakerTester", UserName="bob")
+    child(cloud, **NO_GROUP)
+    assert deploy.status(cloud, ACCOUNT, NAME) == "UPDATE_COMPLETE"
+    (failed,) = failures(cloud)
+    assert failed.startswith("ExternalGroup: ") and "bob" in failed
+    assert holdings(cloud, ACCOUNT)[GROUP]["users"] == ["alice", "bob"]
+    # As an administrator does it.
+    for user in ("alice", "bob"):
+        iam.remove_user_from_group(GroupName="SagemakerTester", UserName=user)
+    iam.delete_group_policy(GroupName="SagemakerTester", PolicyName="AssumeSageMakerExternal")
+    iam.delete_group(GroupName="SagemakerTester")
+
+
 def test_switching_off_in_an_update_that_fails_leaves_the_group(cloud: Cloud):
     child(cloud)
     before = holdings(cloud, ACCOUNT)
