@@ -209,5 +209,5 @@ pub(crate) fn group(data: &[u8]) {
         place.starts_with(&format!("arn:aws:iam::{ACCOUNT}:group/sagemaker-external/")) && is_literal(&place),
         "S10"
     );
-    assert!(spec.place.users.iter().all(|user| is_literal(user) && !user.contains('/')));
+    assert!(spec.place.users.iter().all(|user| is_literal(user.as_str()) && !user.as_str().contains('/')));
 }

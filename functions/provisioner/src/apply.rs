@@ -35,6 +35,9 @@ impl Lifecycle<'_> {
             let mut failures = Vec::new();
             for (step, result) in tried {
                 match result {
+                    Err(failure) if is_left_out(step, &failure) && !self.iam.is_gone(step).await => {
+                        tracing::warn!(step = %step, code = failure.code, "a member of before cannot be added, and is left out");
+                    }
                     Ok(made) => {
                         tracing::info!(step = %step, "applied");
                         fresh |= step.opens();
@@ -101,6 +104,13 @@ pub(crate) fn is_surprise(step: &Step, failure: &Failure) -> bool {
     let no_user = matches!(step, Step::AddUser { .. }) && failure.kind == Kind::NotFound;
     let hangs = failure.code.starts_with("DeleteConflict");
     twice || hangs || !no_user && matches!(failure.kind, Kind::Exists | Kind::NotFound | Kind::Transient)
+}
+
+/// A member of the wish before who cannot be one any more: the user is deleted, or in as many
+/// groups as IAM allows. What was accepted once must not fail for what others did since.
+fn is_left_out(step: &Step, failure: &Failure) -> bool {
+    let lost = failure.kind == Kind::NotFound || failure.code.starts_with("LimitExceeded");
+    lost && matches!(step, Step::AddUser { optional: true, .. })
 }
 
 /// A trust names a principal that is not there.

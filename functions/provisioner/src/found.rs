@@ -8,6 +8,7 @@ use sagemaker_external::arn::PolicyArn;
 use sagemaker_external::name::IamPath;
 use serde::{Deserialize, Serialize};
 
+use crate::member::Member;
 use crate::owner::TAG_PREFIX;
 use crate::role_plan::{Policy, Role};
 use crate::step::Tags;
@@ -141,7 +142,7 @@ fn from_tags<T: for<'a> Deserialize<'a>>(tags: &Tags) -> Option<T> {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FoundGroup {
-    pub users: BTreeSet<String>,
+    pub users: BTreeSet<Member>,
     /// The inline policy that ours took the place of: name and document.
     pub policy: Option<(String, String)>,
 }
@@ -188,6 +189,7 @@ mod tests {
 
         #[test]
         fn a_found_group_is_a_sid(users in prop::collection::btree_set("[a-z+=,.@_-]{1,20}", 0..5), policy in proptest::option::of(("[a-z]{1,9}", "\\PC{0,99}"))) {
+            let users = users.into_iter().map(Member::from).collect();
             let found = FoundGroup { users, policy };
             prop_assert!(found.sid().bytes().all(|b| b.is_ascii_alphanumeric()));
             prop_assert_eq!(FoundGroup::read(&found.sid()), Some(found));

@@ -10,6 +10,7 @@ use sagemaker_external::policy::{Document, Effect, PermissionStatement, allow, q
 use serde_json::{Map, Value};
 
 use crate::found::{Adoption, FoundGroup};
+use crate::member::Member;
 use crate::owner::Owner;
 use crate::properties::Properties;
 use crate::request::Home;
@@ -27,7 +28,9 @@ pub struct GroupPlace {
     pub account: Account,
     pub path: IamPath,
     pub name: GroupName,
-    pub users: BTreeSet<String>,
+    /// The name of our inline policy.
+    pub policy_name: PolicyName,
+    pub users: BTreeSet<Member>,
     /// Whether a Delete removes what was adopted, too.
     pub remove_adopted: bool,
     /// Whether CloudFormation names the group by the id that we gave.
@@ -46,7 +49,8 @@ impl GroupPlace {
             account: home.account.clone(),
             path: p.parsed("Path").ok().flatten().unwrap_or_else(|| defaults.path.clone()),
             name: p.parsed("GroupName").ok().flatten().or_else(|| GROUP_NAME.parse().ok())?,
-            users: p.list("UserNames").unwrap_or_default().into_iter().collect(),
+            policy_name: p.parsed("PolicyName").ok().flatten().or_else(|| POLICY_NAME.parse().ok())?,
+            users: p.list("UserNames").unwrap_or_default().into_iter().map(Member::from).collect(),
             remove_adopted: p.removes_adopted().unwrap_or(false),
             proven: false,
         })
@@ -56,7 +60,6 @@ impl GroupPlace {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupSpec {
     pub place: GroupPlace,
-    pub policy_name: PolicyName,
     pub role_arns: BTreeSet<String>,
     /// Routes of this account's APIs that members may call; often none.
     pub api_arns: BTreeSet<String>,
@@ -76,18 +79,18 @@ impl GroupSpec {
             );
         }
         let api_arns = api_arns(&p, home)?;
-        let users = p.parsed_list::<UserName>("UserNames")?.iter().map(ToString::to_string).collect();
+        let users = p.parsed_list::<UserName>("UserNames")?.iter().map(|user| user.to_string().into()).collect();
         let place = GroupPlace {
             account: home.account.clone(),
             path: p.path(defaults)?,
             name: p.parsed_or("GroupName", GROUP_NAME)?,
+            policy_name: p.parsed_or("PolicyName", POLICY_NAME)?,
             users,
             remove_adopted: p.removes_adopted()?,
             proven: false,
         };
-        let policy_name = p.parsed_or("PolicyName", POLICY_NAME)?;
         let (adopt, dry_run) = (p.adoption(defaults)?, p.flag("DryRun")?);
-        let spec = Self { place, policy_name, role_arns, api_arns, adopt, dry_run };
+        let spec = Self { place, role_arns, api_arns, adopt, dry_run };
         // Any owner's Sid has the same length: the size is known before the owner.
         let any = Owner { stack_id: String::new(), logical_id: String::new() };
         fits(&spec.document(&any, None)).map(|()| spec)

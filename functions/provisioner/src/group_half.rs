@@ -10,6 +10,7 @@ use crate::group::{GroupPlace, GroupSpec};
 use crate::group_plan::{self, Group};
 use crate::half::{Data, Half, Plan, Retirement};
 use crate::iam::{Iam, Made};
+use crate::member::Member;
 use crate::owner::Owner;
 use crate::request::Home;
 use crate::role::Defaults;
@@ -60,11 +61,11 @@ impl Half for GroupHalf {
         (spec.place.name == place.name).then(|| GroupSpec { place: there, ..spec.clone() })
     }
 
-    fn foreign(spec: &GroupSpec, owner: &Owner, state: &Option<Group>, old: &Map<String, Value>) -> Vec<String> {
+    fn foreign(spec: &GroupSpec, owner: &Owner, state: &Option<Group>, old: Option<&GroupPlace>) -> Vec<String> {
         let Some(group) = state.as_ref().filter(|group| group.is_marked(owner) || spec.adopt.is_some()) else {
             return Vec::new();
         };
-        group.foreign(owner, &spec.place.users.union(&users(old)).cloned().collect(), &spec.policy_name)
+        group.foreign(owner, &spec.place.users.union(&users(old)).cloned().collect(), &spec.place.policy_name)
     }
 
     async fn located(iam: &Iam, mut spec: GroupSpec, owner: &Owner, id: Option<&str>) -> Result<GroupSpec, Failure> {
@@ -125,7 +126,7 @@ impl Half for GroupHalf {
         spec: &GroupSpec,
         owner: &Owner,
         state: &Option<Group>,
-        old: &Map<String, Value>,
+        old: Option<&GroupPlace>,
         before: Option<&GroupSpec>,
     ) -> Result<Plan, String> {
         let old_users = users(old);
@@ -146,8 +147,7 @@ impl Half for GroupHalf {
     }
 }
 
-/// The users that properties name.
-fn users(properties: &Map<String, Value>) -> BTreeSet<String> {
-    let users = properties.get("UserNames").and_then(Value::as_array).into_iter().flatten();
-    users.filter_map(Value::as_str).map(|user| user.trim().to_owned()).collect()
+/// The users whom the wish before named.
+fn users(old: Option<&GroupPlace>) -> BTreeSet<Member> {
+    old.map(|old| old.users.clone()).unwrap_or_default()
 }

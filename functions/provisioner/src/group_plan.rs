@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::adopt::taken;
 use crate::found::FoundGroup;
 use crate::group::{GroupPlace, GroupSpec, fits};
+use crate::member::Member;
 use crate::owner::{Owner, SID_PREFIX};
 use crate::step::Step;
 
@@ -18,7 +19,7 @@ use crate::step::Step;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
     pub arn: GroupArn,
-    pub users: BTreeSet<String>,
+    pub users: BTreeSet<Member>,
     /// Inline policies, name to document.
     pub inline: BTreeMap<String, String>,
     /// ARNs of attached managed policies.
@@ -59,10 +60,20 @@ impl Group {
         self.is_marked(owner) || (self.is_blank() && self.is_new)
     }
 
+    /// The name of the inline policy that `name` stands for. IAM compares the names of
+    /// other entities without regard to case and does not say how it compares these, so
+    /// two names that differ in case only are taken for one: the policy stays where it is.
+    fn policy_name(&self, name: &PolicyName) -> String {
+        let is_same = |held: &&String| held.eq_ignore_ascii_case(name.as_str());
+        let held = || self.inline.keys().find(is_same).cloned();
+        if self.inline.contains_key(name.as_str()) { name.to_string() } else { held().unwrap_or(name.to_string()) }
+    }
+
     /// What others put into it, besides `users` and the policy of this name.
-    pub fn foreign(&self, owner: &Owner, users: &BTreeSet<String>, policy: &PolicyName) -> Vec<String> {
+    pub fn foreign(&self, owner: &Owner, users: &BTreeSet<Member>, policy: &PolicyName) -> Vec<String> {
         let marked: BTreeSet<&String> = self.marked(owner).collect();
-        let ours = |name: &String| marked.contains(name) || name == policy.as_str();
+        let policy = self.policy_name(policy);
+        let ours = |name: &String| marked.contains(name) || *name == policy;
         let users = self.users.difference(users).map(|user| format!("user {user}"));
         let inline = self.inline.keys().filter(|name| !ours(name)).map(|name| format!("inline policy {name}"));
         users.chain(inline).chain(self.attached.iter().map(|arn| format!("policy {arn}"))).collect()
@@ -83,18 +94,22 @@ pub fn converge(
     spec: &GroupSpec,
     owner: &Owner,
     state: Option<&Group>,
-    old_users: &BTreeSet<String>,
+    old_users: &BTreeSet<Member>,
     changed: bool,
 ) -> Result<Vec<Step>, String> {
     let name = &spec.place.name;
-    let policy = spec.policy_name.to_string();
-    let add = |user: &String| Step::AddUser { group: name.clone(), user: user.clone() };
+    let add = |user: &Member| {
+        let optional = old_users.contains(user);
+        Step::AddUser { group: name.clone(), user: user.clone(), optional }
+    };
     let Some(group) = state else {
+        let policy = spec.place.policy_name.to_string();
         let document = spec.document(owner, None).to_json();
         let put = Step::PutGroupPolicy { group: name.clone(), policy, document };
         let create = Step::CreateGroup { path: spec.place.path.clone(), group: name.clone() };
         return Ok([create, put].into_iter().chain(spec.place.users.iter().map(add)).collect());
     };
+    let policy = group.policy_name(&spec.place.policy_name);
     let adopting = claim(spec, owner, group)?;
     let found = if adopting { Some(found(spec, group)) } else { group.found(owner) };
     let document = spec.document(owner, found.as_ref());
@@ -104,7 +119,7 @@ pub fn converge(
     })?;
     let document = document.to_json();
     // Who leaves goes before the policy changes, who comes joins after it (U37).
-    let stays = |user: &&String| found.as_ref().is_some_and(|found| found.users.contains(*user));
+    let stays = |user: &&Member| found.as_ref().is_some_and(|found| found.users.contains(*user));
     let leaving = old_users.difference(&spec.place.users).filter(|user| group.users.contains(*user) && !stays(user));
     let mut steps: Vec<Step> =
         leaving.map(|user| Step::RemoveUser { group: name.clone(), user: user.clone() }).collect();
@@ -170,7 +185,7 @@ fn give_back(place: &GroupPlace, group: &Group, found: &FoundGroup, marked: BTre
 
 /// What is to be kept of a group that is taken over.
 fn found(spec: &GroupSpec, group: &Group) -> FoundGroup {
-    let policy = group.inline.get_key_value(spec.policy_name.as_str());
+    let policy = group.inline.get_key_value(&group.policy_name(&spec.place.policy_name));
     FoundGroup { users: group.users.clone(), policy: policy.map(|(name, text)| (name.clone(), text.clone())) }
 }
 
@@ -200,10 +215,10 @@ fn claim(spec: &GroupSpec, owner: &Owner, group: &Group) -> Result<bool, String>
     if group.arn.name != place.name {
         return Err(format!("GroupName: {} differs from the existing {} in case only", place.name, group.arn.name));
     }
-    let foreign = group.inline.contains_key(spec.policy_name.as_str())
-        && group.marked(owner).all(|name| *name != spec.policy_name.as_str());
+    let policy = group.policy_name(&place.policy_name);
+    let foreign = group.inline.contains_key(&policy) && group.marked(owner).all(|name| *name != policy);
     if foreign && !adopting {
-        let (policy, name) = (&spec.policy_name, &group.arn.name);
+        let name = &group.arn.name;
         return Err(format!(
             "PolicyName: inline policy {policy} of group {name} was not made by this resource; choose another PolicyName"
         ));

@@ -59,8 +59,9 @@ pub trait Half {
     /// The wish, at the path of `place`, which may be one where something was adopted;
     /// `None` where it is about another entity.
     fn moved(spec: &Self::Spec, place: &Self::Place) -> Option<Self::Spec>;
-    /// What others put onto the entity of the wish, each with its kind.
-    fn foreign(spec: &Self::Spec, owner: &Owner, state: &Self::State, old: &Map<String, Value>) -> Vec<String>;
+    /// What others put onto the entity of the wish, each with its kind. `old` is what the
+    /// properties of the wish before name, whether or not they were valid.
+    fn foreign(spec: &Self::Spec, owner: &Owner, state: &Self::State, old: Option<&Self::Place>) -> Vec<String>;
     /// Whether something is there that an earlier run for this owner may have made.
     fn is_begun(state: &Self::State, owner: &Owner) -> bool;
     /// Whether some of it is this owner's for certain.
@@ -95,14 +96,14 @@ pub trait Half {
         place: &Self::Place,
         owner: &Owner,
     ) -> impl Future<Output = Result<Self::State, Failure>> + Send;
-    /// `old` are the properties of the wish before.
+    /// `old` as in `foreign`.
     /// Where it differs from `before`, the wish before, a document is written whatever a
     /// read says: the read may be of a copy that lags.
     fn converge(
         spec: &Self::Spec,
         owner: &Owner,
         state: &Self::State,
-        old: &Map<String, Value>,
+        old: Option<&Self::Place>,
         before: Option<&Self::Spec>,
     ) -> Result<Plan, String>;
     fn retire(place: &Self::Place, owner: &Owner, state: &Self::State) -> Result<Retirement, String>;
@@ -155,7 +156,7 @@ impl Half for RoleHalf {
         (spec.place.name == place.name).then(|| RoleSpec { place: there, ..spec.clone() })
     }
 
-    fn foreign(spec: &RoleSpec, owner: &Owner, state: &RoleState, _: &Map<String, Value>) -> Vec<String> {
+    fn foreign(spec: &RoleSpec, owner: &Owner, state: &RoleState, _: Option<&RolePlace>) -> Vec<String> {
         let Some(role) = state.role.as_ref().filter(|role| owner.owns(&role.tags) || spec.adopt.is_some()) else {
             return Vec::new();
         };
@@ -246,11 +247,10 @@ impl Half for RoleHalf {
         spec: &RoleSpec,
         owner: &Owner,
         state: &RoleState,
-        old: &Map<String, Value>,
+        old: Option<&RolePlace>,
         before: Option<&RoleSpec>,
     ) -> Result<Plan, String> {
-        let tags = old.get("Tags").and_then(Value::as_array).into_iter().flatten();
-        let old_tags = tags.filter_map(|tag| tag.get("Key").and_then(Value::as_str)).map(str::to_owned).collect();
+        let old_tags = old.map(|old| old.tags.clone()).unwrap_or_default();
         let (steps, policies) = role_plan::converge(spec, owner, &distrusted(state, spec, owner, before), &old_tags)?;
         let existing = state.role.as_ref().map(|role| Made { arn: role.arn.to_string(), id: role.id.clone() });
         Ok(Plan { steps, existing, policies: policies.iter().map(ToString::to_string).collect() })

@@ -198,12 +198,12 @@ impl Iam {
                 let delete = iam.delete_group_policy().group_name(group.as_str()).policy_name(policy);
                 delete.send().await.map(drop).map_err(failure)
             }
-            Step::AddUser { group, user } => {
-                let add = iam.add_user_to_group().group_name(group.as_str()).user_name(user);
+            Step::AddUser { group, user, .. } => {
+                let add = iam.add_user_to_group().group_name(group.as_str()).user_name(user.as_str());
                 add.send().await.map(drop).map_err(failure)
             }
             Step::RemoveUser { group, user } => {
-                let remove = iam.remove_user_from_group().group_name(group.as_str()).user_name(user);
+                let remove = iam.remove_user_from_group().group_name(group.as_str()).user_name(user.as_str());
                 remove.send().await.map(drop).map_err(failure)
             }
             Step::DeleteGroup { group } => {

@@ -4,7 +4,7 @@
 //! and `Custom::SageMakerExternalGrants`, which checks an invoker's setting.
 //!
 //! `main → handler → lifecycle (with removal and apply) → the rest`. `request`, `response_url`, `properties`, `owner`,
-//! `role`, `trust`, `role_plan`, `rights`, `role_retire`, `adopt`, `pack`, `group`, `grants`, `found` and `step` are pure; `iam` and `callback` have the
+//! `role`, `trust`, `role_plan`, `rights`, `role_retire`, `adopt`, `pack`, `group`, `member`, `grants`, `found` and `step` are pure; `iam` and `callback` have the
 //! effects, one service each.
 
 mod adopt;
@@ -22,6 +22,7 @@ pub mod half;
 pub mod handler;
 pub mod iam;
 pub mod lifecycle;
+pub mod member;
 pub mod owner;
 mod pack;
 pub mod progress;

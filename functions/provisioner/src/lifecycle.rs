@@ -42,10 +42,8 @@ pub struct Lifecycle<'a> {
 /// A wish, and what is known of the one before it.
 struct Wish<'a, H: Half> {
     spec: &'a H::Spec,
-    /// The properties of the wish before; empty where there was none.
-    old: &'a Map<String, Value>,
-    /// Where the wish before put its policies.
-    also: Option<H::Place>,
+    /// What the properties of the wish before name; `None` where there was no wish.
+    old: Option<H::Place>,
     before: Option<H::Spec>,
     /// The wish before where it is about the same entity: as it should have been left.
     left: Option<H::Spec>,
@@ -115,20 +113,20 @@ impl Lifecycle<'_> {
     }
 
     /// What `old` adds to a wish; `None` of it where there was no wish before.
-    fn wish_after<'a, H: Half>(&self, spec: &'a H::Spec, old: &'a Map<String, Value>, id: &str) -> Wish<'a, H> {
+    fn wish_after<'a, H: Half>(&self, spec: &'a H::Spec, old: &Map<String, Value>, id: &str) -> Wish<'a, H> {
         let place = H::place(spec);
-        let also = H::traced(old, self.home, self.defaults).filter(|_| !old.is_empty());
+        let traced = H::traced(old, self.home, self.defaults).filter(|_| !old.is_empty());
         let before = H::parse(old, self.home, self.defaults).ok().filter(|_| !old.is_empty());
         let left = before.as_ref().filter(|before| H::id(place) == id && !H::dry_run(before));
         let left = left.and_then(|before| H::moved(before, place));
-        Wish { spec, old, also, before, left }
+        Wish { spec, old: traced, before, left }
     }
 
     /// What is there, and the steps from it to the wish.
     async fn plan<H: Half>(&self, wish: &Wish<'_, H>) -> Result<(H::State, Result<Plan, Error>), Error> {
         let place = H::place(wish.spec);
-        let state = H::observe(self.iam, place, wish.also.as_ref(), &self.owner).await.map_err(Error::Read)?;
-        let plan = H::converge(wish.spec, &self.owner, &state, wish.old, wish.before.as_ref());
+        let state = H::observe(self.iam, place, wish.old.as_ref(), &self.owner).await.map_err(Error::Read)?;
+        let plan = H::converge(wish.spec, &self.owner, &state, wish.old.as_ref(), wish.before.as_ref());
         let plan = plan
             .map_err(|why| Error::Refused(Code::PlanRefused, why))
             .and_then(|plan| self.check::<H>(wish.spec, plan));
@@ -138,11 +136,11 @@ impl Lifecycle<'_> {
     /// Into the log, before anything is done: what others did to the entity.
     fn report<H: Half>(&self, wish: &Wish<'_, H>, state: &H::State) {
         let left = wish.left.as_ref();
-        let drift = left.and_then(|left| H::converge(left, &self.owner, state, wish.old, None).ok());
+        let drift = left.and_then(|left| H::converge(left, &self.owner, state, wish.old.as_ref(), None).ok());
         for step in drift.iter().flat_map(|plan| &plan.steps) {
             tracing::warn!(step = %step, "not as the wish before left it: changed by others, or by a run cut off");
         }
-        let foreign = H::foreign(wish.spec, &self.owner, state, wish.old);
+        let foreign = H::foreign(wish.spec, &self.owner, state, wish.old.as_ref());
         if !foreign.is_empty() {
             let (id, foreign) = (H::id(H::place(wish.spec)), foreign.join(", "));
             tracing::warn!(id, foreign, "others put this there too; it is left alone");

@@ -88,6 +88,9 @@ pub(crate) fn pack(
     }
     check_room(spec, owner, state, &buckets)?;
     for (arn, _) in &buckets {
+        if let Some(there) = state.policies.keys().find(|there| differs_in_case_only(arn, there)) {
+            return Err(format!("PolicyName: {} differs from the existing {} in case only", arn.name, there.name));
+        }
         match state.policies.get(arn) {
             Some(policy) if !usable(spec, owner, policy) => {
                 return Err(taken("PolicyName", &format!("policy {arn}"), Owner::is_anyones(&policy.tags)));
@@ -99,6 +102,11 @@ pub(crate) fn pack(
         }
     }
     Ok(buckets)
+}
+
+/// Two such policies cannot be at once: IAM compares names without regard to case.
+fn differs_in_case_only(arn: &PolicyArn, there: &PolicyArn) -> bool {
+    arn != there && arn.name.as_str().eq_ignore_ascii_case(there.name.as_str())
 }
 
 /// What a resource takes of a document's quota.

@@ -6,6 +6,8 @@ use std::fmt;
 use sagemaker_external::arn::{PolicyArn, RoleArn};
 use sagemaker_external::name::{GroupName, IamPath, RoleName};
 
+use crate::member::Member;
+
 pub type Tags = BTreeMap<String, String>;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,11 +113,14 @@ pub enum Step {
     },
     AddUser {
         group: GroupName,
-        user: String,
+        user: Member,
+        /// Whether the wish before had this member, too. The user may be deleted, or in as
+        /// many groups as IAM allows, since: then all else goes on without this member.
+        optional: bool,
     },
     RemoveUser {
         group: GroupName,
-        user: String,
+        user: Member,
     },
     DeleteGroup {
         group: GroupName,
@@ -217,7 +222,7 @@ impl fmt::Display for Step {
             Self::PutGroupPolicy { group, policy, .. } => write!(f, "PutGroupPolicy {policy} of {group}"),
             Self::AdoptGroup { group, policy, .. } => write!(f, "PutGroupPolicy {policy} of {group} to adopt it"),
             Self::DeleteGroupPolicy { group, policy } => write!(f, "DeleteGroupPolicy {policy} of {group}"),
-            Self::AddUser { group, user } => write!(f, "AddUserToGroup {user} to {group}"),
+            Self::AddUser { group, user, .. } => write!(f, "AddUserToGroup {user} to {group}"),
             Self::RemoveUser { group, user } => write!(f, "RemoveUserFromGroup {user} from {group}"),
             Self::DeleteGroup { group } => write!(f, "DeleteGroup {group}"),
         }

@@ -141,16 +141,17 @@ impl Iam {
 
     /// Whether the role or group that a step acts on is not there; by the two look-ups
     /// that need no path.
-    pub(super) async fn is_gone(&self, step: &Step) -> bool {
+    pub(crate) async fn is_gone(&self, step: &Step) -> bool {
         match step {
             Step::Detach { role, .. } => matches!(self.role(role).await, Ok(None)),
             Step::DeleteInlinePolicy { role, .. }
             | Step::DeleteRole { role }
             | Step::UntagRole { role, .. }
             | Step::DeleteBoundary { role } => matches!(self.role(role.as_str()).await, Ok(None)),
-            Step::DeleteGroupPolicy { group, .. } | Step::RemoveUser { group, .. } | Step::DeleteGroup { group } => {
-                matches!(self.group(group.as_str()).await, Ok(None))
-            }
+            Step::DeleteGroupPolicy { group, .. }
+            | Step::AddUser { group, .. }
+            | Step::RemoveUser { group, .. }
+            | Step::DeleteGroup { group } => matches!(self.group(group.as_str()).await, Ok(None)),
             _ => false,
         }
     }

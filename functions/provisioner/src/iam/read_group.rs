@@ -33,7 +33,7 @@ impl Iam {
             let made = page.group.as_ref().and_then(|group| SystemTime::try_from(group.create_date).ok());
             let is_new = made.and_then(|made| made.elapsed().ok()).is_none_or(|age| age < LONGEST_CREATE);
             let Some(Ok(arn)) = page.group.map(|group| group.arn.parse()) else { return Err(unreadable("GetGroup")) };
-            let users = page.users.into_iter().map(|user| user.user_name);
+            let users = page.users.into_iter().map(|user| user.user_name.into());
             let group = read.get_or_insert_with(|| Group {
                 arn,
                 users: BTreeSet::new(),

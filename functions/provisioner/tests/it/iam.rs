@@ -46,6 +46,8 @@ pub struct World {
     pub policies: BTreeMap<String, Policy>,
     pub groups: BTreeMap<String, Group>,
     pub users: BTreeSet<String>,
+    /// Whether the names of a group's inline policies are compared without regard to case.
+    pub ignores_inline_case: bool,
     /// Every call in order: `Action name`, with ` !Code` when it was refused.
     pub calls: Vec<String>,
     pub faults: BTreeMap<String, VecDeque<Fault>>,

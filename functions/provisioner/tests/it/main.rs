@@ -27,6 +27,7 @@ mod hazards;
 mod iam;
 mod large;
 mod limits;
+mod members;
 mod metrics;
 mod random;
 mod reads;

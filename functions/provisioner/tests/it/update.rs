@@ -297,3 +297,22 @@ async fn c14_a_policy_made_in_vain_is_removed() {
     stage.fail(&update(&id, &new, &role())).await;
     assert_eq!(stage.iam.world().policies.len(), 2);
 }
+
+/// The names of managed policies differ in more than case: a new PolicyName that does not is
+/// refused before anything is written, and the policy stays.
+#[tokio::test(start_paused = true)]
+async fn a_policy_name_in_other_case_is_refused() {
+    let stage = Stage::new();
+    let id = stage.created(&create(&role())).await;
+    let before = format!("{:?}", stage.iam.world().policies);
+    let new = with(role(), json!({"PolicyName": "sagemakerexternalInvokeEndpoint"}));
+    let ([reason, code], _) = stage.failure(&update(&id, &role(), &new)).await;
+    assert_eq!(code, "PlanRefused");
+    assert!(
+        reason.starts_with("PolicyName: sagemakerexternalInvokeEndpoint differs from the existing SageM"),
+        "{reason}"
+    );
+    stage.succeed(&update(&id, &new, &role())).await;
+    assert_eq!(writes(&stage.iam.take_calls()), [""; 0]);
+    assert_eq!(format!("{:?}", stage.iam.world().policies), before);
+}

@@ -53,7 +53,7 @@ impl World {
     pub(super) fn get_group_policy(&self, f: &Fields) -> Answer {
         let group = self.group(f)?;
         let name = f.get("PolicyName");
-        let document = group.inline.get(name).ok_or_else(|| missing("policy"))?;
+        let document = group.inline.get(&self.inline_name(f)?).ok_or_else(|| missing("policy"))?;
         Ok(text_xml("GroupName", &group.name)
             + &text_xml("PolicyName", name)
             + &text_xml("PolicyDocument", &encoded(document)))
@@ -67,42 +67,63 @@ impl World {
 
     /// Overwrites silently, as IAM does (U34); the quota counts all of them together.
     pub(super) fn put_group_policy(&mut self, f: &Fields) -> Answer {
-        let (name, document) = (f.get("PolicyName"), f.get("PolicyDocument"));
+        let (name, document) = (self.inline_name(f)?, f.get("PolicyDocument"));
         documents::permissions_of(document, &self.partition)?;
         let group = self.group_mut(f)?;
-        let others = group.inline.iter().filter(|(other, _)| *other != name);
+        let others = group.inline.iter().filter(|(other, _)| **other != name);
         let total = others.map(|(_, text)| documents::size(text)).sum::<usize>() + documents::size(document);
         if total > GROUP_INLINE {
             let text = format!("Maximum policy size of {GROUP_INLINE} bytes exceeded for group {}", group.name);
             return Err((409, "LimitExceeded", text));
         }
-        group.inline.insert(name.to_owned(), document.to_owned());
+        group.inline.insert(name, document.to_owned());
         Ok(String::new())
     }
 
     pub(super) fn delete_group_policy(&mut self, f: &Fields) -> Answer {
-        let gone = self.group_mut(f)?.inline.remove(f.get("PolicyName"));
+        let name = self.inline_name(f)?;
+        let gone = self.group_mut(f)?.inline.remove(&name);
         gone.map(|_| String::new()).ok_or_else(|| missing("policy"))
     }
 
+    /// The name under which the group holds the policy of a request, or else the one that
+    /// the request gives. IAM documents no rule for the case of inline policies' names.
+    fn inline_name(&self, f: &Fields) -> Result<String, Refusal> {
+        let name = f.get("PolicyName");
+        let held =
+            self.group(f)?.inline.keys().find(|held| self.ignores_inline_case && held.eq_ignore_ascii_case(name));
+        Ok(held.cloned().unwrap_or_else(|| name.to_owned()))
+    }
+
+    /// The user's name as IAM spells it: names are looked up without regard to case.
+    fn user(&self, f: &Fields) -> Result<String, Refusal> {
+        let name = f.get("UserName");
+        let found = self.users.iter().find(|user| user.eq_ignore_ascii_case(name));
+        found.cloned().ok_or_else(|| (404, "NoSuchEntity", format!("The user with name {name} cannot be found.")))
+    }
+
     pub(super) fn add_user(&mut self, f: &Fields) -> Answer {
-        let user = f.get("UserName");
-        if !self.users.contains(user) {
-            return Err((404, "NoSuchEntity", format!("The user with name {user} cannot be found.")));
-        }
+        let user = self.user(f)?;
         let most = self.quotas.groups_per_user;
-        let in_others = self.groups.values().filter(|group| group.users.contains(user)).count();
+        let in_others = self.groups.values().filter(|group| group.users.contains(&user)).count();
         let group = self.group_mut(f)?;
-        if !group.users.contains(user) && in_others >= most {
+        if !group.users.contains(&user) && in_others >= most {
             return Err(quota(&format!("GroupsPerUser: {most}")));
         }
-        group.users.insert(user.to_owned());
+        group.users.insert(user);
         Ok(String::new())
     }
 
     pub(super) fn remove_user(&mut self, f: &Fields) -> Answer {
-        let gone = self.group_mut(f)?.users.remove(f.get("UserName"));
+        let user = self.user(f)?;
+        let gone = self.group_mut(f)?.users.remove(&user);
         gone.then(String::new).ok_or_else(|| missing("user"))
+    }
+
+    /// A user goes: IAM lets nobody delete one who is in a group.
+    pub fn delete_user(&mut self, name: &str) {
+        self.users.remove(name);
+        self.groups.values_mut().for_each(|group| _ = group.users.remove(name));
     }
 
     pub(super) fn delete_group(&mut self, f: &Fields) -> Answer {
