@@ -29,7 +29,7 @@ impl Lifecycle<'_> {
             let tries = together.iter().map(async |step| {
                 // A missing user is no sign of a copy that lags: nobody just made it.
                 let waits = fresh && !matches!(step, Step::AddUser { .. });
-                (step, self.iam.apply(step, waits).await)
+                (step, self.patiently(async || self.iam.apply(step, waits).await).await)
             });
             let tried: Vec<_> = stream::iter(tries).buffered(AT_ONCE).collect().await;
             let mut failures = Vec::new();
@@ -53,7 +53,7 @@ impl Lifecycle<'_> {
             let Some((step, failure)) = failures.into_iter().next() else { continue };
             if nothing_done {
                 // As if it had not been tried.
-                self.progress.set(|inner| *inner = Inner { step: inner.step.take(), ..before });
+                self.progress.set(|inner| *inner = Inner { step: inner.step.take(), denied: inner.denied, ..before });
             } else if failure.kind == Kind::Exists && step.is_claim() {
                 // This run's own, of a lost first try, or a stranger's: that it stands there
                 // proves nothing.

@@ -30,10 +30,16 @@ impl Error {
     }
 }
 
+/// What to do first after a denial.
+const AGAIN: &str = "if the provisioner's stack changed a moment ago, deploy again";
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(_, sentence) | Self::Unsettled(sentence) => f.write_str(sentence),
+            Self::Read(failure) if failure.kind == Kind::Denied => {
+                write!(f, "IAM could not be read: {}; {AGAIN}; else what is named lies outside its path", said(failure))
+            }
             Self::Read(failure) => write!(f, "IAM could not be read: {}", said(failure)),
             Self::Step { step, failure } => write!(f, "{step} failed: {}{}", said(failure), remedy(failure.kind)),
         }
@@ -44,12 +50,12 @@ fn said(failure: &Failure) -> String {
     format!("{} ({})", failure.message, failure.code)
 }
 
-fn remedy(kind: Kind) -> &'static str {
+fn remedy(kind: Kind) -> String {
     match kind {
-        Kind::Denied => "; the provisioner may only touch its own path, and make roles only with the stack's boundary",
-        Kind::Exists => {
-            "; names are unique in the account, whatever their path and case: take over what has the name, if it was made by hand (OnExisting: Adopt, AdoptArns of the provisioner's stack), or choose another one"
+        Kind::Denied => {
+            format!("; {AGAIN}; else: it may only touch its own path, and make roles only with the stack's boundary")
         }
-        _ => "",
+        Kind::Exists => "; names are unique in the account, whatever their path and case: take over what has the name, if it was made by hand (OnExisting: Adopt, AdoptArns of the provisioner's stack), or choose another one".to_owned(),
+        _ => String::new(),
     }
 }

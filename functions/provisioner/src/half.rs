@@ -37,7 +37,7 @@ pub type Retirement = (Vec<Step>, Vec<String>);
 pub trait Half {
     /// Where the entity may stand: what a physical id or properties name.
     type Place: Clone + Send + Sync;
-    type Spec: Send + Sync;
+    type Spec: Clone + Send + Sync;
     type State: Send;
 
     fn parse(properties: &Map<String, Value>, home: &Home, defaults: &Defaults) -> Result<Self::Spec, String>;

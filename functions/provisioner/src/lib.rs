@@ -3,7 +3,7 @@
 //! that owns the endpoint, `Custom::SageMakerExternalGroup` in the one that calls it;
 //! and `Custom::SageMakerExternalGrants`, which checks an invoker's setting.
 //!
-//! `main → handler → lifecycle (with removal and apply) → the rest`. `request`, `response_url`, `properties`, `owner`,
+//! `main → handler → lifecycle (with removal, apply and patience) → the rest`. `request`, `response_url`, `properties`, `owner`,
 //! `role`, `trust`, `role_plan`, `rights`, `role_retire`, `adopt`, `pack`, `group`, `member`, `grants`, `found` and `step` are pure; `iam` and `callback` have the
 //! effects, one service each.
 
@@ -25,6 +25,7 @@ pub mod lifecycle;
 pub mod member;
 pub mod owner;
 mod pack;
+mod patience;
 pub mod progress;
 pub mod properties;
 mod removal;

@@ -109,7 +109,8 @@ impl Lifecycle<'_> {
             .map_err(|why| Error::Refused(Code::InvalidProperties, why))?;
         // From here on, until IAM says otherwise: an earlier delivery may have been cut off.
         self.progress.set(|inner| inner.trace = Trace::Unknown);
-        H::located(self.iam, spec, &self.owner, id).await.map_err(Error::Read)
+        let located = self.patiently(async || H::located(self.iam, spec.clone(), &self.owner, id).await);
+        located.await.map_err(Error::Read)
     }
 
     /// What `old` adds to a wish; `None` of it where there was no wish before.
@@ -125,7 +126,8 @@ impl Lifecycle<'_> {
     /// What is there, and the steps from it to the wish.
     async fn plan<H: Half>(&self, wish: &Wish<'_, H>) -> Result<(H::State, Result<Plan, Error>), Error> {
         let place = H::place(wish.spec);
-        let state = H::observe(self.iam, place, wish.old.as_ref(), &self.owner).await.map_err(Error::Read)?;
+        let observed = self.patiently(async || H::observe(self.iam, place, wish.old.as_ref(), &self.owner).await);
+        let state = observed.await.map_err(Error::Read)?;
         let plan = H::converge(wish.spec, &self.owner, &state, wish.old.as_ref(), wish.before.as_ref());
         let plan = plan
             .map_err(|why| Error::Refused(Code::PlanRefused, why))

@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 
 use sagemaker_external::arn::PolicyArn;
+use tokio::time::Instant;
 
 use crate::step::Step;
 
@@ -38,6 +39,8 @@ pub(crate) struct Inner {
     pub(crate) loose: Vec<PolicyArn>,
     /// How many steps went well.
     pub(crate) steps: usize,
+    /// When IAM denied something first.
+    pub(crate) denied: Option<Instant>,
 }
 
 impl Inner {
@@ -72,6 +75,11 @@ impl Progress {
     /// Whether the role or the group itself may have been made in this run.
     pub(crate) fn made(&self) -> bool {
         self.get().made
+    }
+
+    /// When IAM denied something first, which is `now` unless it did before.
+    pub(crate) fn denied_since(&self, now: Instant) -> Instant {
+        self.0.lock().map(|mut inner| *inner.denied.get_or_insert(now)).unwrap_or(now)
     }
 
     pub(crate) fn get(&self) -> Inner {

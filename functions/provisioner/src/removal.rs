@@ -49,7 +49,8 @@ impl Lifecycle<'_> {
         let (mut waits, mut gone) = (REPLAN.iter(), GONE.iter());
         let mut place = place.clone();
         loop {
-            let state = H::observe_all(self.iam, &place, &self.owner).await.map_err(Error::Read)?;
+            let observed = self.patiently(async || H::observe_all(self.iam, &place, &self.owner).await);
+            let state = observed.await.map_err(Error::Read)?;
             if (known == Known::AsStray || H::is_unseen(&state, &self.owner))
                 && let Some(wait) = gone.next()
             {

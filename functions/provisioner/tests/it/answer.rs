@@ -66,8 +66,7 @@ async fn c06_c10_every_failure_has_a_reason_and_an_id() {
         ("CreatePolicy", Fault::Refused(409, "LimitExceeded", "")),
     ] {
         let stage = Stage::new();
-        stage.iam.fault(action, fault.clone());
-        stage.iam.fault(action, fault);
+        stage.iam.fault_for_ever(action, fault);
         let (reason, id) = stage.fail(&create(&role())).await;
         assert!(reason.len() > 10, "{action}: {reason}");
         assert!([ROLE_ARN, INTERRUPTED, "SageMakerExternal::CreateFailed"].contains(&id.as_str()), "{action}: {id}");

@@ -205,7 +205,7 @@ async fn c12_rollback_of_a_partial_create_leaves_nothing() {
 #[tokio::test(start_paused = true)]
 async fn c08_a_refused_create_says_what_is_allowed() {
     let stage = Stage::new();
-    stage.iam.fault("CreateRole", Fault::Refused(403, "AccessDenied", "not authorized"));
+    stage.iam.fault_for_ever("CreateRole", Fault::Refused(403, "AccessDenied", "not authorized"));
     let (reason, id) = stage.fail(&create(&role())).await;
     assert!(
         reason.contains("not authorized (AccessDenied)") && reason.contains("with the stack's boundary"),

@@ -14,14 +14,14 @@ use crate::stage::{ACCOUNT, GROUP_ARN, ROLE_ARN, Stage, create, delete, group, r
 async fn c23_a_retry_with_the_same_request_id_runs_again() {
     let stage = Stage::new();
     let event = create(&role());
-    stage.iam.fault("CreateRole", Fault::Refused(403, "AccessDenied", "not yet"));
+    stage.iam.fault("CreateRole", Fault::Refused(400, "ValidationError", "not yet"));
     stage.fail(&event).await;
     stage.iam.take_calls();
     stage.succeed(&event).await;
     assert_eq!(writes(&stage.iam.take_calls()).len(), 3, "nothing is answered from memory");
 
     let event = update(ROLE_ARN, &role(), &with(role(), json!({"EndpointNames": ["wine"]})));
-    stage.iam.fault("CreatePolicyVersion", Fault::Refused(403, "AccessDenied", "not yet"));
+    stage.iam.fault("CreatePolicyVersion", Fault::Refused(400, "ValidationError", "not yet"));
     stage.fail(&event).await;
     stage.succeed(&event).await;
     // Also after a success: someone has changed the role since.

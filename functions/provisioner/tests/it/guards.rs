@@ -77,7 +77,7 @@ async fn u14_access_denied_for_what_is_gone_is_done() {
 
         let stage = Stage::new();
         let id = stage.created(&create(&properties)).await;
-        stage.iam.fault(action, Fault::Refused(403, "AccessDenied", "not authorized"));
+        stage.iam.fault_for_ever(action, Fault::Refused(403, "AccessDenied", "not authorized"));
         let (reason, _) = stage.fail(&delete(&id, &properties)).await;
         assert!(reason.contains("AccessDenied"), "it is there: {reason}");
     }

@@ -47,13 +47,13 @@ async fn u14_a_refusal_for_what_is_gone_is_done() {
     let denied = || Fault::Refused(403, "AccessDenied", "not authorized");
     let stage = Stage::new();
     let id = stage.created(&create(&role())).await;
-    stage.iam.fault("DeleteRole", denied());
+    stage.iam.fault_for_ever("DeleteRole", denied());
     // It is there: the refusal stands.
     assert!(stage.fail(&delete(&id, &role())).await.0.contains("AccessDenied"));
     // Gone between the reading and the step: the look-up that follows says so.
     let stage = Stage::new();
     let id = stage.created(&create(&role())).await;
-    stage.iam.fault("ListAttachedRolePolicies", denied());
+    stage.iam.fault_for_ever("ListAttachedRolePolicies", denied());
     let (reason, _) = stage.fail(&delete(&id, &role())).await;
     assert!(reason.starts_with("IAM could not be read"), "it is there: {reason}");
 }
@@ -182,7 +182,7 @@ async fn c12_an_empty_group_is_no_proof() {
     let stage = Stage::new();
     stage.iam.fault("PutGroupPolicy", Fault::Killed { after: false });
     assert_eq!(stage.try_send(&create(&group())).await, None);
-    stage.iam.fault("PutGroupPolicy", Fault::Refused(403, "AccessDenied", "not authorized"));
+    stage.iam.fault("PutGroupPolicy", Fault::Refused(400, "ValidationError", "no"));
     let (_, id) = stage.fail(&create(&group())).await;
     assert_eq!(id, "SageMakerExternal::CreateInterrupted");
     stage.succeed(&delete(&id, &group())).await;

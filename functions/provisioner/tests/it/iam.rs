@@ -51,6 +51,8 @@ pub struct World {
     /// Every call in order: `Action name`, with ` !Code` when it was refused.
     pub calls: Vec<String>,
     pub faults: BTreeMap<String, VecDeque<Fault>>,
+    /// What goes wrong for ever, by `Action`, or `Action name` as in `calls`.
+    pub lasting: BTreeMap<String, Fault>,
     /// What goes wrong with the call of this number, counted from 0 by `seen`.
     pub fault_at: Option<(usize, Fault)>,
     pub seen: usize,
@@ -173,6 +175,11 @@ impl Iam {
         self.world().faults.entry(action.to_owned()).or_default().push_back(fault);
     }
 
+    /// Every call of this action from now on gets this fault; with a name, those about it.
+    pub fn fault_for_ever(&self, call: &str, fault: Fault) {
+        self.world().lasting.insert(call.to_owned(), fault);
+    }
+
     /// A real SDK client whose HTTP ends here; without the SDK's own retries.
     pub fn client(&self) -> aws_sdk_iam::Client {
         self.client_with(RetryConfig::disabled())
@@ -207,6 +214,8 @@ impl HttpConnector for Iam {
         world.seen += 1;
         let planned = world.fault_at.take_if(|(at, _)| *at == number).map(|(_, fault)| fault);
         let fault = planned.or_else(|| world.faults.get_mut(&action).and_then(VecDeque::pop_front));
+        let lasting = || [format!("{action} {}", about(&fields)), action.clone()].into_iter();
+        let fault = fault.or_else(|| lasting().find_map(|call| world.lasting.get(&call).cloned()));
         let (status, body) = match fault {
             Some(Fault::Killed { after }) => {
                 if after {
@@ -261,10 +270,7 @@ impl HttpConnector for Iam {
 
 impl World {
     fn record(&mut self, fields: &Fields, answer: Answer) -> (u16, String) {
-        let action = fields.get("Action");
-        let about = ["RoleName", "PolicyArn", "PolicyName", "GroupName"].map(|key| fields.get(key));
-        let about = about.into_iter().find(|text| !text.is_empty()).unwrap_or_default();
-        let about = about.rsplit('/').next().unwrap_or_default();
+        let (action, about) = (fields.get("Action"), about(fields));
         match answer {
             Ok(result) => {
                 self.calls.push(format!("{action} {about}"));
@@ -335,6 +341,13 @@ impl World {
     fn arn(&self, kind: &str, path: &str, name: &str) -> String {
         format!("arn:{}:iam::{}:{kind}{path}{name}", self.partition, self.account)
     }
+}
+
+/// The name of what a request is about.
+fn about(fields: &Fields) -> &str {
+    let about = ["RoleName", "PolicyArn", "PolicyName", "GroupName"].map(|key| fields.get(key));
+    let about = about.into_iter().find(|text| !text.is_empty()).unwrap_or_default();
+    about.rsplit('/').next().unwrap_or_default()
 }
 
 fn done((): ()) -> String {

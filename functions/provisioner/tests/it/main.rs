@@ -14,6 +14,7 @@ mod adopt;
 mod answer;
 mod create;
 mod delete;
+mod denied;
 mod drift;
 mod dry_run;
 mod environment;

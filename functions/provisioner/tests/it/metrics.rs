@@ -58,7 +58,7 @@ async fn a_failure_has_its_code_in_the_reason_the_log_and_the_metric() {
     ] {
         let stage = Stage::new();
         if let Some((action, fault)) = fault {
-            stage.iam.fault(action, fault);
+            stage.iam.fault_for_ever(action, fault);
         }
         captured::start();
         let ([_, said], _) = stage.failure(&event).await;
