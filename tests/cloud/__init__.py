@@ -13,8 +13,10 @@ enforced policies. This package wraps it in one ASGI application and adds what i
     iam_calls.py      IAM calls that it lacks
     session_attributes.py
                       AssumeRole with a source identity or with tags
+    user_names.py     IAM users whatever the case of their names
     custom_resources.py
                       CloudFormation when a custom resource fails
+    stacks.py         what CloudFormation refuses: an update after a failed creation, access logs without a role
     workers.py        Lambda environments: clean variables, streamed bytes, logs in files
     streams.py        a streamed answer on its way from Lambda to API Gateway
     control.py        what tests may ask and set; client.py is its Python face
@@ -22,4 +24,6 @@ enforced policies. This package wraps it in one ASGI application and adds what i
 
 A 12-digit access key is the root user of the account with that number, with any secret: that is how the deploy
 helpers act "as an administrator of account X". All other callers need real keys, signatures and policies.
+
+What it does not imitate, and what follows from that, stands in docs/local-cloud.md.
 """

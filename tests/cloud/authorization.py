@@ -11,6 +11,8 @@ from typing import Any
 from ministack.core import iam_actions, iam_evaluator
 from ministack.services import iam
 
+from tests.cloud import user_names
+
 # Calls whose subject is the group although they name a user as well.
 _GROUP_CALLS = ("AddUserToGroup", "RemoveUserFromGroup")
 # What a call makes does not exist yet: its ARN comes from the path and the name that it gives.
@@ -56,7 +58,7 @@ def _subject(params: dict[str, Any], account: str) -> str | None:
         return group["Arn"]
     if action in _GROUP_CALLS:
         return f"arn:aws:iam::{account}:group/{param(params, 'GroupName')}"
-    if user := iam._users.get(param(params, "UserName")):
+    if user := iam._users.get(user_names.stored(param(params, "UserName"))):
         return user["Arn"]
     return None
 

@@ -1,8 +1,9 @@
 """API Gateway REST APIs, where ministack's differ from the real ones and this project would notice.
 
-Before ministack sees a call (`before`): whose API it is, whether the signature names the right service, and callers of
-other accounts. Inside ministack (`install`): streamed Lambda answers, request ids, repeated headers, binary bodies,
-which tokens a user pool's authorizer takes, and which API key a call came with.
+Before ministack sees a call (`before`): whose API it is, how long the request is, whether there is such a path, whether
+the signature names the right service and Region, and callers of other accounts. Inside ministack (`install`): streamed
+Lambda answers, request ids, repeated headers, binary bodies, events that are too long for Lambda, which tokens a user
+pool's authorizer takes, and which API key a call came with.
 """
 
 import asyncio
@@ -12,12 +13,15 @@ import json
 from typing import Any
 
 from ministack import app as ministack
-from ministack.core import responses
+from ministack.core import responses, sigv4
 from ministack.services import apigateway_v1
 
 from tests.cloud import streams
 from tests.cloud.request import Message, Receive, Request, Response, Send
 
+# API Gateway's limit of a request, and Lambda's of the event that it makes of it.
+MAX_BODY = 10 * 1024 * 1024
+MAX_EVENT = 6 * 1024 * 1024
 _STREAMING = "/response-streaming-invocations"
 # A header of the function's answer that API Gateway keeps for itself arrives at the caller under another name.
 _REMAPPED = {"x-amzn-requestid": "x-amzn-Remapped-x-amzn-RequestId"}
@@ -39,6 +43,10 @@ def before(request: Request) -> Response | None:
     account, region = owner
     with responses.request_scope(account, region):
         authorization = apigateway_v1.method_authorization_type(api, stage, request.method, path)
+    if len(request.body) > MAX_BODY:
+        return Response(413, f"HTTP content length exceeded {MAX_BODY} bytes.".encode())
+    if authorization is None:
+        return _no_method(request, account, region, api, stage)
     if authorization != "AWS_IAM" or not request.access_key:
         # ministack looks an API up in the caller's account; without a caller, that is the owner's.
         responses.set_request_account_id(account)
@@ -47,6 +55,9 @@ def before(request: Request) -> Response | None:
         return _refused(
             "InvalidSignatureException", "message", "Credential should be scoped to correct service: 'execute-api'. "
         )
+    if request.region != region:
+        text = f"Credential should be scoped to a valid region, not '{request.region}'. "
+        return _refused("InvalidSignatureException", "message", text)
     if responses.get_account_id() != account:
         # Without a resource policy, only the owner's account can be allowed.
         arn = f"arn:aws:execute-api:{region}:********{account[-4:]}:{api}/{stage}/{request.method}{path}"
@@ -56,6 +67,17 @@ def before(request: Request) -> Response | None:
             (f"User: {request.caller} is not authorized to perform: execute-api:Invoke on resource: {arn}"),
         )
     return None
+
+
+def _no_method(request: Request, account: str, region: str, api: str, stage: str) -> Response:
+    """There is no such stage, path or method. API Gateway authenticates such a call as if it were to be signed."""
+    with responses.request_scope(account, region):
+        if stage not in apigateway_v1._stages_v1.get(api, {}):
+            return _refused("ForbiddenException", "message", "Forbidden")
+    if request.headers.get("authorization") and not request.access_key:
+        code, text = sigv4.foreign_authorization_failure(request.headers) or ("IncompleteSignature", "")
+        return _refused(f"{code}Exception", "message", text)
+    return _refused("MissingAuthenticationTokenException", "message", "Missing Authentication Token")
 
 
 def after(send: Send) -> Send:
@@ -119,6 +141,10 @@ def _stream_answers() -> None:
         head = asyncio.create_task(stream.head())
         await asyncio.wait({whole, head}, return_when=asyncio.FIRST_COMPLETED)
         _request_id.set(stream.request_id)
+        if whole.done() and isinstance(whole.exception(), _EventTooLarge):
+            stream.end()
+            await head
+            return apigateway_v1._gw_error("REQUEST_TOO_LARGE", "Request Too Long")
         if not head.done():
             # The function has ended: what it sent lies in the stream, if it sent anything.
             stream.end()
@@ -198,6 +224,10 @@ def _note_api_keys() -> None:
     apigateway_v1._GATEWAY_RESPONSE_ERROR_TYPES["INVALID_API_KEY"] = "ForbiddenException"
 
 
+class _EventTooLarge(Exception):
+    """Lambda does not take the event that API Gateway has made of the request."""
+
+
 def _complete_events() -> None:
     original = apigateway_v1._build_lambda_event_v1
 
@@ -219,6 +249,8 @@ def _complete_events() -> None:
         # A body without a content type counts as application/json, which */* covers.
         if request.body and "*/*" in (kwargs.get("binary_media_types") or []):
             event["body"], event["isBase64Encoded"] = base64.b64encode(request.body).decode(), True
+        if len(json.dumps(event, separators=(",", ":"))) > MAX_EVENT:
+            raise _EventTooLarge
         return event
 
     apigateway_v1._build_lambda_event_v1 = build_lambda_event

@@ -59,7 +59,17 @@ async def _serve(listener: socket.socket, origin: str, directory: Path, ready: i
     from hypercorn.config import Config
     from ministack.core import lambda_runtime
 
-    from tests.cloud import alarms, authorization, custom_resources, gateway, iam_calls, session_attributes, workers
+    from tests.cloud import (
+        alarms,
+        authorization,
+        custom_resources,
+        gateway,
+        iam_calls,
+        session_attributes,
+        stacks,
+        user_names,
+        workers,
+    )
     from tests.cloud.app import App
     from tests.cloud.async_inference import Jobs
     from tests.cloud.calls import Record
@@ -76,8 +86,10 @@ async def _serve(listener: socket.socket, origin: str, directory: Path, ready: i
     gateway.install()
     authorization.install()
     iam_calls.install()
+    user_names.install()
     session_attributes.install()
     custom_resources.install(canaries)
+    stacks.install()
     containers, endpoints, record = Containers(directory), Endpoints(), Record()
     jobs = Jobs(origin, containers)
     app = App(record, Runtime(endpoints, containers, record, jobs), Control(record, endpoints, directory), canaries)

@@ -1,6 +1,7 @@
 """Bodies pass byte for byte on each POST route, whatever their type, and with no type at all (R05)."""
 
 import hashlib
+import json
 
 import pytest
 
@@ -46,3 +47,24 @@ def test_r01_a_header_newer_than_the_invoker_reaches_sagemaker(world: World):
                 answer.read()
         (invocation,) = seen.invocations
         assert invocation["received"]["x-amzn-sagemaker-newer-member"] == "as it is"
+
+
+def test_a_body_of_four_and_a_half_megabytes_is_the_longest_that_lambda_takes(world: World):
+    """In base64 a body is a third longer, and the event around it has to fit into Lambda's 6 MB as well."""
+    for length, status in ((4_500_000, 200), (4_720_000, 413)):
+        with world.cloud.recording() as seen:
+            status_and_body = answered(world, b"x" * length)
+        assert status_and_body[0] == status
+        assert [invocation["length"] for invocation in seen.invocations] == ([length] if status == 200 else [])
+    assert json.loads(status_and_body[1]) == {"message": "Request Too Long"}
+
+
+def test_more_than_ten_megabytes_api_gateway_does_not_read(world: World):
+    with world.nothing_called():
+        status, said = answered(world, b"x" * (10 * 1024 * 1024 + 1))
+    assert (status, said) == (413, b"HTTP content length exceeded 10485760 bytes.")
+
+
+def answered(world: World, body: bytes) -> tuple[int, bytes]:
+    with plain.sent(world.tester, "POST", f"{world.api_url}/endpoints/echo/invocations", body) as answer:
+        return answer.status, answer.read()
