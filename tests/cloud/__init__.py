@@ -6,6 +6,8 @@ enforced policies. This package wraps it in one ASGI application and adds what i
     app.py            which part answers a request, and the record of every call
     runtime.py        SageMaker Runtime under IAM enforcement, in front of real model servers (models/)
     event_stream.py   the frames of its streamed answers
+    lost_answers.py   answers that SageMaker loses after the model has run
+    sts_faults.py     errors of STS, while a test asks for them
     async_inference.py
                       what becomes of its asynchronous requests
     gateway.py        API Gateway: streamed Lambda answers, signature scope, callers of other accounts, tokens, keys

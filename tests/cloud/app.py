@@ -11,6 +11,7 @@ from tests.cloud.canaries import Canaries
 from tests.cloud.control import Control
 from tests.cloud.request import ClientGone, Message, Receive, Request, Scope, Send
 from tests.cloud.runtime import Runtime
+from tests.cloud.sts_faults import StsFaults
 
 # ministack's own endpoints: health, the answers to CloudFormation's ResponseURL. No AWS calls.
 _INTERNAL = "/_ministack/"
@@ -20,6 +21,7 @@ _INTERNAL = "/_ministack/"
 class App:
     record: Record
     runtime: Runtime
+    sts_faults: StsFaults
     control: Control
     canaries: Canaries
 
@@ -36,7 +38,7 @@ class App:
             return
         self.canaries.of_request(request)
         send = self.canaries.watching(request, _noting_answer(self.record.call(request), send))
-        answer = await self.runtime.answer(request) or gateway.before(request)
+        answer = await self.runtime.answer(request) or self.sts_faults.answer(request) or gateway.before(request)
         if answer is not None:
             await answer.send(send)
             return

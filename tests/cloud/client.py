@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import boto3
 
-from tests.cloud.endpoints import REGION, Endpoint
+from tests.cloud.endpoints import REGION, Endpoint, Fault
 
 _API_URL = re.compile(r"https://([a-z0-9]+)\.execute-api\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/([^/]+)/?")
 
@@ -78,10 +78,20 @@ class Cloud:
         finally:
             self.put_endpoint(normal)
 
+    @contextmanager
+    def sts_failing(self, fault: Fault) -> Iterator[None]:
+        """Every AssumeRole is answered with this error while the block runs."""
+        self._put("sts-fault", asdict(fault))
+        try:
+            yield
+        finally:
+            self._put("sts-fault", None)
+
     def put_endpoint(self, endpoint: Endpoint) -> None:
-        request = urllib.request.Request(
-            f"{self.url}/_cloud/endpoints", json.dumps(asdict(endpoint)).encode(), method="PUT"
-        )
+        self._put("endpoints", asdict(endpoint))
+
+    def _put(self, path: str, value: Any) -> None:
+        request = urllib.request.Request(f"{self.url}/_cloud/{path}", json.dumps(value).encode(), method="PUT")
         urllib.request.urlopen(request).close()
 
     def _get(self, path: str) -> Any:

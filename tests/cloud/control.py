@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tests.cloud.calls import Record
-from tests.cloud.endpoints import Endpoint, Endpoints
+from tests.cloud.endpoints import Endpoint, Endpoints, Fault
 from tests.cloud.request import Request, Response
+from tests.cloud.sts_faults import StsFaults
 from tests.cloud.workers import log_file
 
 PREFIX = "/_cloud/"
@@ -17,6 +18,7 @@ PREFIX = "/_cloud/"
 class Control:
     record: Record
     endpoints: Endpoints
+    sts_faults: StsFaults
     logs: Path
 
     def answer(self, request: Request) -> Response:
@@ -34,6 +36,10 @@ class Control:
                 return _json([asdict(endpoint) for endpoint in self.endpoints.all()])
             case "PUT", ["endpoints"]:
                 self.endpoints.put(Endpoint.of(json.loads(request.body)))
+                return _json({})
+            case "PUT", ["sts-fault"]:
+                fault = json.loads(request.body)
+                self.sts_faults.fault = fault and Fault(**fault)
                 return _json({})
             case _:
                 return Response(404, b"no such control")

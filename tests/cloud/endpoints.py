@@ -20,6 +20,18 @@ class Fault:
 
 
 @dataclass(frozen=True)
+class LostAnswer:
+    """What SageMaker's front end sends in the place of an answer that the container has given: the model has run."""
+
+    # None: the connection ends without an answer.
+    status: int | None
+    content_type: str = "text/html"
+    body: str = ""
+    # How long nothing comes at all.
+    after_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
 class Endpoint:
     account: str
     region: str
@@ -30,6 +42,7 @@ class Endpoint:
     components: tuple[str, ...] = ()
     # None: the endpoint is in service.
     fault: Fault | None = None
+    lost: LostAnswer | None = None
     # What SageMaker's successful answers have besides: headers, and members in the JSON of a 202.
     headers: dict[str, str] = field(default_factory=dict)
     members: dict[str, Any] = field(default_factory=dict)
@@ -43,7 +56,8 @@ class Endpoint:
         """From JSON."""
         fault = described["fault"] and Fault(**described["fault"])
         lists = {name: tuple(described[name]) for name in ("variants", "components")}
-        return cls(**{**described, **lists, "fault": fault})
+        lost = described["lost"] and LostAnswer(**described["lost"])
+        return cls(**{**described, **lists, "fault": fault, "lost": lost})
 
     @property
     def arn(self) -> str:

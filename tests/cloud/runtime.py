@@ -20,6 +20,7 @@ from tests.cloud.async_inference import Job, Jobs
 from tests.cloud.calls import Invocation, Record
 from tests.cloud.containers import ContainerAnswer, Containers, NoAnswer
 from tests.cloud.endpoints import Endpoint, Endpoints
+from tests.cloud.lost_answers import Lost, LostResponse
 from tests.cloud.request import Request, Response, StreamedResponse
 
 _ROUTE = re.compile(r"/endpoints/([^/]*)/([a-z-]+)")
@@ -75,7 +76,7 @@ FROM_CONTAINER = {
     },
 }
 
-Answer = Response | StreamedResponse
+Answer = Response | StreamedResponse | LostResponse
 
 
 class Refused(Exception):
@@ -106,8 +107,8 @@ class Runtime:
             return None
         try:
             return await operation(request, route[1])
-        except Refused as refused:
-            return refused.response
+        except (Refused, Lost) as given:
+            return given.response
 
     async def _invoke_endpoint(self, request: Request, name: str) -> Response:
         authorize(request, "sagemaker:InvokeEndpoint", name)
@@ -172,11 +173,13 @@ class Runtime:
         try:
             answer = await asyncio.to_thread(self.containers.invoke, endpoint.container, seen.headers, body)
             seen.status = answer.status
-            if 200 <= answer.status < 300:
+            if 200 <= answer.status < 300 and endpoint.lost is None:
                 return answer
             said = await asyncio.to_thread(answer.body)
         except NoAnswer:
             raise _no_answer(endpoint) from None
+        if endpoint.lost:
+            raise Lost(endpoint.lost)
         raise _model_error(endpoint, answer.status, said.decode("utf-8", "replace"))
 
     def _endpoint(self, request: Request, name: str) -> Endpoint:

@@ -65,6 +65,7 @@ async def _serve(listener: socket.socket, origin: str, directory: Path, ready: i
         custom_resources,
         gateway,
         iam_calls,
+        lost_answers,
         session_attributes,
         stacks,
         user_names,
@@ -79,6 +80,7 @@ async def _serve(listener: socket.socket, origin: str, directory: Path, ready: i
     from tests.cloud.endpoints import Endpoints
     from tests.cloud.request import Message, Receive, Scope, Send
     from tests.cloud.runtime import Runtime
+    from tests.cloud.sts_faults import StsFaults
 
     canaries = Canaries(directory)
     workers.install(directory, origin, canaries)
@@ -90,9 +92,11 @@ async def _serve(listener: socket.socket, origin: str, directory: Path, ready: i
     session_attributes.install()
     custom_resources.install(canaries)
     stacks.install()
-    containers, endpoints, record = Containers(directory), Endpoints(), Record()
+    lost_answers.install()
+    containers, endpoints, record, sts_faults = Containers(directory), Endpoints(), Record(), StsFaults()
     jobs = Jobs(origin, containers)
-    app = App(record, Runtime(endpoints, containers, record, jobs), Control(record, endpoints, directory), canaries)
+    runtime = Runtime(endpoints, containers, record, jobs)
+    app = App(record, runtime, sts_faults, Control(record, endpoints, sts_faults, directory), canaries)
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         async def noticing_startup(message: Message) -> None:
