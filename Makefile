@@ -17,7 +17,10 @@ REMAPPED := --remap-path-prefix=$(CURDIR)=/source --remap-path-prefix=$(CARGO_HO
 # Of what is built and packaged: x86_64 or arm64, by default this machine's.
 ARCHITECTURE := $(if $(filter aarch64,$(shell uname -m)),arm64,x86_64)
 
-.PHONY: help demo up down build package reproduce upgrade notes collect test bench load advisories fuzz docs lint fmt clean
+# Lists in samconfig.toml need SAM CLI 1.152, Rust without a flag for beta features 1.156.
+OLDEST_SAM := 1.156
+
+.PHONY: help demo up down build package reproduce upgrade notes collect test bench load advisories fuzz docs lint fmt clean checked-sam
 
 help: ## Show the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,8 +34,13 @@ up: $(READY) ## As demo, but leave the local cloud running, with lines to paste
 down: $(READY) ## Stop what `make up` left running
 	@$(PYTHON) -m tests.demo down
 
-build: $(READY) ## Build both functions for Lambda
+build: $(READY) checked-sam ## Build both functions for Lambda
 	CARGO_BUILD_RUSTFLAGS="$(REMAPPED)" sam build --parameter-overrides Architecture=$(ARCHITECTURE)
+
+checked-sam: $(READY)
+	@found=$$(sam --version | sed 's/.*version //'); \
+	printf '%s\n' "$(OLDEST_SAM)" "$$found" | sort --check=quiet --version-sort || { \
+	  echo "SAM CLI $$found is too old: install $(OLDEST_SAM) or newer, or let make install it into $(VENV)"; exit 1; }
 
 package: build ## Put what a release hands out into dist: zips, a template that needs no build, checksums
 	@$(PYTHON) -m release.package --architecture $(ARCHITECTURE)
@@ -99,4 +107,15 @@ target/bench-venv/.ready target/scan-venv/.ready:
 target/cdk-venv/.ready: examples/cdk/requirements.txt
 	python3 -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $<
+	@touch $@
+
+# What the recipes of docs/calling.md need.
+target/clients-venv/.ready: tests/e2e/clients/requirements.txt
+	python3 -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes --no-deps -r $<
+	@touch $@
+target/javascript/.ready: tests/e2e/javascript/package.json tests/e2e/javascript/package-lock.json
+	mkdir -p $(@D)
+	cp $^ $(@D)
+	cd $(@D) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@

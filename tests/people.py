@@ -27,6 +27,18 @@ def user(cloud: Cloud, account: str, name: str, *statements: Statement) -> Calle
     return Caller(cloud, keys["AccessKeyId"], keys["SecretAccessKey"])
 
 
+def role(cloud: Cloud, account: str, name: str, *statements: Statement) -> str:
+    """The ARN of a new role that its account's users may assume, with an inline policy of these statements."""
+    iam = cloud.admin(account).client("iam")
+    trusts = {**allow("sts:AssumeRole"), "Principal": {"AWS": f"arn:aws:iam::{account}:root"}}
+    del trusts["Resource"]
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [trusts]})
+    arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    policy = {"Version": "2012-10-17", "Statement": list(statements)}
+    iam.put_role_policy(RoleName=name, PolicyName="GivenByAdministrator", PolicyDocument=json.dumps(policy))
+    return arn
+
+
 def entities(cloud: Cloud, account: str, path: str = "/") -> list[str]:
     """The ARNs of every role, policy and group in an account, or below a path of it."""
     iam = cloud.admin(account).client("iam")
