@@ -114,6 +114,8 @@ def _notes(results: Results) -> str:
 - **Billed time** adds waiting, which is **assumed**: {STS_MS} ms for STS, {MODEL_MS} ms for the model. Most of what a
   call costs is the price of API Gateway and the wait for the model, whatever the function is written in; what a slow
   function costs is its callers' time.
+- **Long answers** cost more. API Gateway counts a streamed answer as a request for each 10 MB that it begins, and
+  Lambda charges for what is streamed past the first 6 MB of an answer.
 - Cold starts are billed too and left out: how often they come depends on the traffic."""
 
 
