@@ -27,6 +27,8 @@ class LostAnswer:
     status: int | None
     content_type: str = "text/html"
     body: str = ""
+    # The connection ends before the body does.
+    is_cut: bool = False
     # How long nothing comes at all.
     after_seconds: float = 0.0
 

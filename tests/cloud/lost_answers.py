@@ -13,7 +13,7 @@ from hypercorn.protocol.http_stream import ASGIHTTPState, HTTPStream
 from tests.cloud.endpoints import LostAnswer
 from tests.cloud.request import Message, Response, Send
 
-# No message of ASGI ends a connection without an answer: hypercorn is taught this one.
+# No message of ASGI ends a connection before the answer: hypercorn is taught this one.
 _RESET = "cloud.connection.reset"
 
 
@@ -25,11 +25,16 @@ class LostResponse:
 
     async def send(self, send: Send) -> None:
         await asyncio.sleep(self.lost.after_seconds)
+        body = self.lost.body.encode()
         if self.lost.status is None:
             await send({"type": _RESET})
-            return
-        headers = (("Content-Type", self.lost.content_type),)
-        await Response(self.lost.status, self.lost.body.encode(), headers).send(send)
+        elif self.lost.is_cut:
+            headers = [(b"content-type", self.lost.content_type.encode()), (b"content-length", b"%d" % (len(body) + 1))]
+            await send({"type": "http.response.start", "status": self.lost.status, "headers": headers})
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+            await send({"type": _RESET})
+        else:
+            await Response(self.lost.status, body, (("Content-Type", self.lost.content_type),)).send(send)
 
 
 class Lost(Exception):
@@ -41,7 +46,7 @@ class Lost(Exception):
 
 
 def install() -> None:
-    """Let the server end connections without an answer."""
+    """Let the server end connections without an answer, or in its midst."""
     original = HTTPStream.app_send
 
     async def app_send(stream: HTTPStream, message: Message | None) -> None:
@@ -49,7 +54,7 @@ def install() -> None:
             await original(stream, message)  # type: ignore[arg-type]
             return
         stream.state = ASGIHTTPState.CLOSED
-        # The response has not begun, so the connection cannot serve another request and is closed.
+        # The response is not whole, so the connection cannot serve another request and is closed.
         await stream.send(StreamClosed(stream_id=stream.stream_id))
 
     HTTPStream.app_send = app_send  # type: ignore[method-assign,assignment]

@@ -66,6 +66,15 @@ def test_a_stream_by_boto3(world: World):
     assert tuple(said.split()[:3]) == WORDS
 
 
+def test_boto3_with_the_patience_that_the_page_asks_for(world: World):
+    whole, patient = recipes("Python", "python")[0], recipes("Wait long enough", "python")[0]
+    (usual,) = (line for line in whole.splitlines() if line.startswith("client = "))
+    said = run(
+        sys.executable, "-", world=world, text=whole.replace(usual, patient) + "print(client.meta.config.read_timeout)"
+    )
+    assert said.split() == [SPECIES, "100"]
+
+
 def test_requests_with_botocores_signature(world: World):
     (recipe,) = recipes("requests", "python")
     assert run(sys.executable, "-", world=world, text=recipe).strip() == SPECIES

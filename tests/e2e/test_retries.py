@@ -7,6 +7,7 @@ import contextlib
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 from botocore.config import Config
@@ -24,6 +25,8 @@ LOST = {
     "503-without-a-code": LostAnswer(503, "text/plain", "busy"),
     "504-of-html": LostAnswer(504, body="<html><h1>Gateway Timeout</h1></html>"),
     "reset": LostAnswer(None),
+    # Short enough for the API to read it before it answers.
+    "cut": LostAnswer(200, "text/plain", "begun", is_cut=True),
 }
 REFUSED = Fault("ServiceUnavailable", 503, {"Message": "Try again."})
 THROTTLED = Fault("ThrottlingException", 429, {"Message": "Rate exceeded"})
@@ -40,15 +43,19 @@ class Client:
     call: Callable[[World], None]
 
 
-def boto3_client(mode: str, attempts: int) -> Client:
+def boto3_client(mode: str, attempts: int, operation: str = "invoke_endpoint") -> Client:
     def call(world: World) -> None:
-        config = Config(retries={"mode": mode})  # type: ignore[typeddict-item]
-        client = world.tester.client("sagemaker-runtime", endpoint_url=world.api_url, config=config)
-        client.meta.events.register("before-sign.sagemaker-runtime", sign_for_api_gateway)
+        client = sdk(world, Config(retries={"mode": mode}))  # type: ignore[typeddict-item]
         with contextlib.suppress(ClientError):
-            client.invoke_endpoint(EndpointName="echo", Body=b"x")["Body"].read()
+            list(getattr(client, operation)(EndpointName="echo", Body=b"x")["Body"])
 
     return Client(f"boto3-{mode}", attempts, call)
+
+
+def sdk(world: World, config: Config) -> Any:
+    client = world.tester.client("sagemaker-runtime", endpoint_url=world.api_url, config=config)
+    client.meta.events.register("before-sign.sagemaker-runtime", sign_for_api_gateway)
+    return client
 
 
 def rust(world: World) -> None:
@@ -78,6 +85,14 @@ each_client = pytest.mark.parametrize("client", CLIENTS, ids=lambda client: clie
 def test_r04_a_model_whose_answer_is_lost_has_run_once(world: World, client: Client, lost: LostAnswer):
     with world.cloud.altered("echo", lost=lost), world.cloud.recording() as seen:
         client.call(world)
+    assert len(seen.invocations) == 1
+
+
+@pytest.mark.parametrize("lost", [pytest.param(lost, id=name) for name, lost in LOST.items() if not lost.is_cut])
+def test_r04_a_model_whose_stream_is_lost_before_it_begins_has_run_once(world: World, lost: LostAnswer):
+    """By the client that tries most often."""
+    with world.cloud.altered("echo", lost=lost), world.cloud.recording() as seen:
+        boto3_client("legacy", 5, "invoke_endpoint_with_response_stream").call(world)
     assert len(seen.invocations) == 1
 
 
@@ -122,9 +137,7 @@ def test_a_throttled_assume_role_is_tried_again_and_nothing_is_sent(world: World
 def test_a_client_that_leaves_too_early_makes_the_model_run_again(world: World):
     """As docs/calling.md warns: nobody tells the function, nor the model, that the caller has gone."""
     slow = LostAnswer(200, "text/plain", "late", after_seconds=3)
-    hasty = Config(read_timeout=1, retries={"total_max_attempts": 2})
-    client = world.tester.client("sagemaker-runtime", endpoint_url=world.api_url, config=hasty)
-    client.meta.events.register("before-sign.sagemaker-runtime", sign_for_api_gateway)
+    client = sdk(world, Config(read_timeout=1, retries={"total_max_attempts": 2}))
     with world.cloud.altered("echo", lost=slow), world.cloud.recording() as seen, pytest.raises(ReadTimeoutError):
         client.invoke_endpoint(EndpointName="echo", Body=b"x")
     assert len(seen.invocations) == 2
