@@ -12,6 +12,8 @@ codes! {
         InvalidEvent,
         NotSetUp,
         InvalidProperties,
+        // More than the operator of the provisioner's stack lets events ask for.
+        NotPermitted,
         // What is there stands in the way; nothing was written for it.
         PlanRefused,
         DeletionRefused,

@@ -6,6 +6,8 @@ use sagemaker_external::arn::GroupArn;
 use sagemaker_external::failure::Failure;
 use serde_json::{Map, Value};
 
+use crate::authority::Authority;
+use crate::bounds;
 use crate::group::{GroupPlace, GroupSpec};
 use crate::group_plan::{self, Group};
 use crate::half::{Data, Half, Plan, Retirement};
@@ -136,6 +138,20 @@ impl Half for GroupHalf {
         };
         let existing = state.as_ref().map(|group| Made { arn: group.arn.to_string(), id: String::new() });
         Ok(Plan { steps, existing, policies: Vec::new() })
+    }
+
+    fn barred<'a>(owner: &Owner, authority: &'a Authority) -> Option<&'a str> {
+        bounds::bars_groups(owner, authority)
+    }
+
+    fn permit(
+        spec: &GroupSpec,
+        owner: &Owner,
+        state: &Option<Group>,
+        authority: &Authority,
+        defaults: &Defaults,
+    ) -> Result<(), String> {
+        bounds::check_group(spec, owner, state.as_ref(), authority, defaults)
     }
 
     fn retire(place: &GroupPlace, owner: &Owner, state: &Option<Group>) -> Result<Retirement, String> {

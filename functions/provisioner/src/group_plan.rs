@@ -30,7 +30,7 @@ pub struct Group {
 
 impl Group {
     /// Names of the inline policies that carry this owner's Sid.
-    fn marked<'a>(&'a self, owner: &Owner) -> impl Iterator<Item = &'a String> {
+    pub(crate) fn marked<'a>(&'a self, owner: &Owner) -> impl Iterator<Item = &'a String> {
         let sid = owner.sid();
         self.inline.iter().filter(move |(_, document)| sids(document).contains(&sid)).map(|(name, _)| name)
     }

@@ -9,6 +9,8 @@ use sagemaker_external::failure::Failure;
 use sagemaker_external::policy::same;
 use serde_json::{Map, Value};
 
+use crate::authority::Authority;
+use crate::bounds;
 use crate::found::FoundRole;
 use crate::iam::{Iam, Made, Numbers};
 use crate::owner::Owner;
@@ -106,6 +108,16 @@ pub trait Half {
         old: Option<&Self::Place>,
         before: Option<&Self::Spec>,
     ) -> Result<Plan, String>;
+    /// Why this owner may have no such entity at all, if it may not.
+    fn barred<'a>(owner: &Owner, authority: &'a Authority) -> Option<&'a str>;
+    /// Refuses what the wish asks for beyond the authority, unless it stands there already.
+    fn permit(
+        spec: &Self::Spec,
+        owner: &Owner,
+        state: &Self::State,
+        authority: &Authority,
+        defaults: &Defaults,
+    ) -> Result<(), String>;
     fn retire(place: &Self::Place, owner: &Owner, state: &Self::State) -> Result<Retirement, String>;
     fn data(spec: &Self::Spec, made: &Made, policies: &[String]) -> Data;
 }
@@ -254,6 +266,20 @@ impl Half for RoleHalf {
         let (steps, policies) = role_plan::converge(spec, owner, &distrusted(state, spec, owner, before), &old_tags)?;
         let existing = state.role.as_ref().map(|role| Made { arn: role.arn.to_string(), id: role.id.clone() });
         Ok(Plan { steps, existing, policies: policies.iter().map(ToString::to_string).collect() })
+    }
+
+    fn barred<'a>(_: &Owner, _: &'a Authority) -> Option<&'a str> {
+        None
+    }
+
+    fn permit(
+        spec: &RoleSpec,
+        owner: &Owner,
+        state: &RoleState,
+        authority: &Authority,
+        _: &Defaults,
+    ) -> Result<(), String> {
+        bounds::check_role(spec, owner, state, authority)
     }
 
     fn retire(place: &RolePlace, owner: &Owner, state: &RoleState) -> Result<Retirement, String> {

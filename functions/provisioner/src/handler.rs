@@ -10,6 +10,7 @@ use sagemaker_external::name::IamPath;
 use serde_json::Value;
 use tokio::time::Instant;
 
+use crate::authority::Authority;
 use crate::callback::{self, Answer, Outcome};
 use crate::code::Code;
 use crate::error::Error;
@@ -51,15 +52,16 @@ impl Invocation {
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub defaults: Result<Defaults, String>,
+    /// What the operator lets events ask for.
+    pub authority: Result<Authority, String>,
     /// An origin besides CloudFormation's bucket that may be answered: for local
     /// clouds and buckets of private links; unset in the template.
     pub response_origin: Option<String>,
 }
 
 impl Settings {
-    /// Reads `IAM_PATH`, `PERMISSIONS_BOUNDARY_ARN`, `ADOPT_ARNS` (joined by commas) and
-    /// `RESPONSE_URL_ORIGIN`. What
-    /// is broken is told to whoever sends an event, rather than to nobody at start.
+    /// Reads `IAM_PATH`, `PERMISSIONS_BOUNDARY_ARN`, `ADOPT_ARNS` (joined by commas),
+    /// `RESPONSE_URL_ORIGIN` and those of [`Authority::read`]. What is broken is told to whoever sends an event, rather than to nobody at start.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Self {
         let variable = |name: &str| variable(name).filter(|text| !text.is_empty());
         let defaults = || {
@@ -71,7 +73,11 @@ impl Settings {
                 adopt_arns: variable("ADOPT_ARNS").iter().flat_map(|arns| arns.split(',')).map(str::to_owned).collect(),
             })
         };
-        Self { defaults: defaults(), response_origin: variable("RESPONSE_URL_ORIGIN") }
+        Self {
+            defaults: defaults(),
+            authority: Authority::read(variable),
+            response_origin: variable("RESPONSE_URL_ORIGIN"),
+        }
     }
 }
 
@@ -137,6 +143,17 @@ impl Provisioner {
         result.unwrap_or_else(|error| failed(request, envelope, progress, error.code(), &said(request, &error)))
     }
 
+    /// What the environment says; nothing in it that is broken blocks a Delete (C35).
+    fn setup(&self, request: &Request) -> Result<(Defaults, Authority), String> {
+        let Settings { defaults, authority, .. } = &self.settings;
+        match request {
+            Request::Delete { .. } | Request::Nothing => {
+                Ok((defaults.clone().or_else(|why| fallback().ok_or(why))?, authority.clone().unwrap_or_default()))
+            }
+            Request::Create { .. } | Request::Update { .. } => Ok((defaults.clone()?, authority.clone()?)),
+        }
+    }
+
     async fn carry_out(
         &self,
         request: &Request,
@@ -145,16 +162,17 @@ impl Provisioner {
         progress: &Progress,
     ) -> Result<Answer, Error> {
         let owner = Owner { stack_id: envelope.stack_id.clone(), logical_id: envelope.logical_id.clone() };
-        let defaults = match (&self.settings.defaults, request) {
-            (Ok(defaults), _) => defaults.clone(),
-            // Nothing blocks a Delete (C35).
-            (Err(sentence), Request::Delete { .. } | Request::Nothing) => {
-                fallback().ok_or_else(|| Error::Refused(Code::NotSetUp, sentence.clone()))?
-            }
-            (Err(sentence), _) => return Err(Error::Refused(Code::NotSetUp, sentence.clone())),
-        };
+        let (defaults, authority) = self.setup(request).map_err(|why| Error::Refused(Code::NotSetUp, why))?;
         let fits = |id: &str, data: &Data| callback::fits(envelope, id, data);
-        let life = Lifecycle { iam: &self.iam, home, defaults: &defaults, owner, progress, fits: &fits };
+        let life = Lifecycle {
+            iam: &self.iam,
+            home,
+            defaults: &defaults,
+            authority: &authority,
+            owner,
+            progress,
+            fits: &fits,
+        };
         let success = |(physical_id, data)| Answer { physical_id, outcome: Outcome::Success { data, note: None } };
         match request {
             Request::Nothing => {

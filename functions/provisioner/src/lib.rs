@@ -4,12 +4,14 @@
 //! and `Custom::SageMakerExternalGrants`, which checks an invoker's setting.
 //!
 //! `main → handler → lifecycle (with removal, apply and patience) → the rest`. `request`, `response_url`, `properties`, `owner`,
-//! `role`, `trust`, `role_plan`, `rights`, `role_retire`, `adopt`, `pack`, `group`, `member`, `grants`, `found` and `step` are pure; `iam` and `callback` have the
+//! `role`, `trust`, `authority`, `bounds`, `role_plan`, `rights`, `role_retire`, `adopt`, `pack`, `group`, `member`, `grants`, `found` and `step` are pure; `iam` and `callback` have the
 //! effects, one service each.
 
 mod adopt;
 mod apply;
+pub mod authority;
 pub mod aws;
+mod bounds;
 pub mod callback;
 pub mod code;
 pub mod error;

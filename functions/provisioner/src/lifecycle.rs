@@ -3,9 +3,11 @@
 
 use std::time::Duration;
 
+use sagemaker_external::failure::{Failure, Kind};
 use serde_json::{Map, Value};
 
 use crate::apply::is_surprise;
+use crate::authority::Authority;
 use crate::code::Code;
 use crate::error::Error;
 use crate::half::{Data, Half, Plan};
@@ -33,6 +35,7 @@ pub struct Lifecycle<'a> {
     pub iam: &'a Iam,
     pub home: &'a Home,
     pub defaults: &'a Defaults,
+    pub authority: &'a Authority,
     pub owner: Owner,
     pub progress: &'a Progress,
     /// Whether an answer with this id and this data is one that CloudFormation takes.
@@ -54,6 +57,10 @@ pub type Done = (String, Data);
 
 impl Lifecycle<'_> {
     pub async fn create<H: Half>(&self, properties: &Map<String, Value>) -> Result<Done, Error> {
+        // Before anything is read: the rights to read it go with the operator's word.
+        if let Some(why) = H::barred(&self.owner, self.authority) {
+            return Err(Error::Refused(Code::NotPermitted, format!("Type: {why}")));
+        }
         let (spec, none) = (self.wish::<H>(properties, None).await?, Map::new());
         let wish = self.wish_after::<H>(&spec, &none, DRY_RUN);
         if H::dry_run(&spec) {
@@ -110,7 +117,7 @@ impl Lifecycle<'_> {
         // From here on, until IAM says otherwise: an earlier delivery may have been cut off.
         self.progress.set(|inner| inner.trace = Trace::Unknown);
         let located = self.patiently(async || H::located(self.iam, spec.clone(), &self.owner, id).await);
-        located.await.map_err(Error::Read)
+        located.await.map_err(|failure| self.unread::<H>(failure))
     }
 
     /// What `old` adds to a wish; `None` of it where there was no wish before.
@@ -127,12 +134,25 @@ impl Lifecycle<'_> {
     async fn plan<H: Half>(&self, wish: &Wish<'_, H>) -> Result<(H::State, Result<Plan, Error>), Error> {
         let place = H::place(wish.spec);
         let observed = self.patiently(async || H::observe(self.iam, place, wish.old.as_ref(), &self.owner).await);
-        let state = observed.await.map_err(Error::Read)?;
+        let state = observed.await.map_err(|failure| self.unread::<H>(failure))?;
+        let permit = H::permit(wish.spec, &self.owner, &state, self.authority, self.defaults);
+        let permit = permit.map_err(|why| Error::Refused(Code::NotPermitted, why));
         let plan = H::converge(wish.spec, &self.owner, &state, wish.old.as_ref(), wish.before.as_ref());
         let plan = plan
             .map_err(|why| Error::Refused(Code::PlanRefused, why))
             .and_then(|plan| self.check::<H>(wish.spec, plan));
-        Ok((state, plan))
+        Ok((state, permit.and(plan)))
+    }
+
+    /// Why IAM could not be read. Where the operator allows no such entity, the rights to read
+    /// it are not there either.
+    pub(crate) fn unread<H: Half>(&self, failure: Failure) -> Error {
+        match H::barred(&self.owner, self.authority) {
+            Some(why) if failure.kind == Kind::Denied => {
+                Error::Refused(Code::ReadDenied, format!("{}: {why}", Error::Read(failure)))
+            }
+            _ => Error::Read(failure),
+        }
     }
 
     /// Into the log, before anything is done: what others did to the entity.

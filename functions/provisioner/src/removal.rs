@@ -50,7 +50,7 @@ impl Lifecycle<'_> {
         let mut place = place.clone();
         loop {
             let observed = self.patiently(async || H::observe_all(self.iam, &place, &self.owner).await);
-            let state = observed.await.map_err(Error::Read)?;
+            let state = observed.await.map_err(|failure| self.unread::<H>(failure))?;
             if (known == Known::AsStray || H::is_unseen(&state, &self.owner))
                 && let Some(wait) = gone.next()
             {

@@ -12,6 +12,7 @@
 
 mod adopt;
 mod answer;
+mod authority;
 mod create;
 mod delete;
 mod denied;
