@@ -98,6 +98,13 @@ def test_the_sagemaker_python_sdk(world: World, clients: Path):
     with world.cloud.recording() as seen:
         assert run(clients, "-", world=world, text=recipe).strip() == SPECIES
     assert [invocation["endpoint"] for invocation in seen.invocations] == ["iris"]
+    # The page warns of how often it tries, and says what bounds it.
+    asked = (
+        recipe.partition("answer =")[0]
+        + "print(endpoint._get_client('sagemaker-runtime', session).meta.config.retries)"
+    )
+    assert "'total_max_attempts': 11" in run(clients, "-", world=world, text=asked)
+    assert "'total_max_attempts': 2" in run(clients, "-", world=world, text=asked, AWS_MAX_ATTEMPTS="2")
 
 
 @pytest.mark.usefixtures("words")
