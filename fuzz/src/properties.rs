@@ -55,7 +55,7 @@ pub(crate) fn role(data: &[u8]) {
     permits(&all.to_json(), &asked);
 
     // And what IAM is told to make of it, from nothing.
-    let Ok((steps, policies)) = converge(&spec, &owner(), &RoleState::default(), &BTreeSet::new()) else { return };
+    let Ok((steps, policies)) = converge(&spec, &owner(), &RoleState::default(), None) else { return };
     let mut named = BTreeSet::new();
     for step in &steps {
         match step {

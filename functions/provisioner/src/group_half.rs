@@ -16,6 +16,7 @@ use crate::member::Member;
 use crate::owner::Owner;
 use crate::request::Home;
 use crate::role::Defaults;
+use crate::step::Step;
 
 /// The child's.
 pub struct GroupHalf;
@@ -105,6 +106,10 @@ impl Half for GroupHalf {
 
     fn proven(place: &GroupPlace) -> GroupPlace {
         GroupPlace { proven: true, ..place.clone() }
+    }
+
+    fn without_refused(_: &GroupSpec, _: &Step, _: &Failure) -> Option<(GroupSpec, Vec<String>)> {
+        None
     }
 
     fn dry_run(spec: &GroupSpec) -> bool {

@@ -20,6 +20,7 @@ use crate::role::{Defaults, RolePlace, RoleSpec};
 use crate::role_plan::{self, RoleState, is_ours};
 use crate::role_retire;
 use crate::step::Step;
+use crate::trust_plan::trust_json;
 
 /// What Fn::GetAtt reads: flat strings (C33).
 pub type Data = BTreeMap<&'static str, String>;
@@ -85,6 +86,9 @@ pub trait Half {
         owner: &Owner,
         id: Option<&str>,
     ) -> impl Future<Output = Result<Self::Spec, Failure>> + Send;
+    /// The wish without those principals that this refusal of a step is about, and who they
+    /// are; `None` where one of them must not be left out.
+    fn without_refused(spec: &Self::Spec, step: &Step, failure: &Failure) -> Option<(Self::Spec, Vec<String>)>;
     fn dry_run(spec: &Self::Spec) -> bool;
     fn observe(
         iam: &Iam,
@@ -238,6 +242,13 @@ impl Half for RoleHalf {
         place.clone()
     }
 
+    fn without_refused(spec: &RoleSpec, step: &Step, failure: &Failure) -> Option<(RoleSpec, Vec<String>)> {
+        let refused = step.dispensable()?.refused(&failure.message);
+        let new: Vec<String> = refused.difference(&spec.gone).cloned().collect();
+        let gone = spec.gone.union(&refused).cloned().collect();
+        (!new.is_empty()).then(|| (RoleSpec { gone, ..spec.clone() }, new))
+    }
+
     fn dry_run(spec: &RoleSpec) -> bool {
         spec.dry_run
     }
@@ -262,8 +273,7 @@ impl Half for RoleHalf {
         old: Option<&RolePlace>,
         before: Option<&RoleSpec>,
     ) -> Result<Plan, String> {
-        let old_tags = old.map(|old| old.tags.clone()).unwrap_or_default();
-        let (steps, policies) = role_plan::converge(spec, owner, &distrusted(state, spec, owner, before), &old_tags)?;
+        let (steps, policies) = role_plan::converge(spec, owner, &distrusted(state, spec, owner, before), old)?;
         let existing = state.role.as_ref().map(|role| Made { arn: role.arn.to_string(), id: role.id.clone() });
         Ok(Plan { steps, existing, policies: policies.iter().map(ToString::to_string).collect() })
     }
@@ -304,9 +314,9 @@ fn distrusted(state: &RoleState, spec: &RoleSpec, owner: &Owner, before: Option<
     let mut state = state.clone();
     let Some(before) = before.filter(|before| before.place.name == spec.place.name) else { return state };
     if let Some(role) = state.role.as_mut().filter(|_| before.trust != spec.trust) {
-        let wished = spec.trust.document().to_json();
-        if same(&role.trust, &wished) {
-            role.trust = before.trust.document().to_json();
+        let before = before.trust.without(&spec.gone).filter(|_| same(&role.trust, &trust_json(spec)));
+        if let Some(before) = before {
+            role.trust = before.document().to_json();
         }
     }
     if before.place.policy_name != spec.place.policy_name {

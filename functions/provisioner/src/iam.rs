@@ -29,6 +29,9 @@ const SETTLE: [Duration; 6] = [
     Duration::from_secs(8),
 ];
 
+/// So many of these waits, 3 s, for a principal that was trusted before.
+const FEW: usize = 3;
+
 /// More tries than the SDK's three: a stack's deployment makes IAM throttle (U22).
 const ATTEMPTS: u32 = 8;
 
@@ -64,6 +67,7 @@ impl Iam {
     pub async fn apply(&self, step: &Step, fresh: bool) -> Result<Option<Made>, Failure> {
         let mut waits = SETTLE.iter();
         loop {
+            let waited = SETTLE.len() - waits.len();
             // Boxed: the future of some twenty SDK operations in one is too large a type.
             let failure = match Box::pin(self.call(step)).await {
                 Err(failure) if failure.kind == Kind::NotFound && step.is_removal() => return Ok(None),
@@ -82,7 +86,12 @@ impl Iam {
                 // A copy of IAM that does not know the new entity yet does not know
                 // its path either, by which the provisioner's permissions go.
                 Kind::NotFound | Kind::Denied => fresh,
-                _ => is_invalid_principal(&failure),
+                _ if !is_invalid_principal(&failure) => false,
+                // One that was trusted before is more likely gone than new.
+                _ => match step.dispensable().filter(|lost| !lost.refused(&failure.message).is_empty()) {
+                    Some(lost) => !lost.waited_for && waited < FEW,
+                    None => true,
+                },
             };
             match waits.next() {
                 Some(wait) if unsettled => {
@@ -97,7 +106,7 @@ impl Iam {
     async fn call(&self, step: &Step) -> Result<Option<Made>, Failure> {
         let iam = &self.client;
         match step {
-            Step::CreateRole { role, trust, max_session, boundary, tags } => {
+            Step::CreateRole { role, trust, max_session, boundary, tags, .. } => {
                 let made = iam
                     .create_role()
                     .role_name(role.name.as_str())
@@ -136,7 +145,7 @@ impl Iam {
                 let delete = iam.delete_role_permissions_boundary().role_name(role.as_str());
                 delete.send().await.map(drop).map_err(failure)
             }
-            Step::PutTrust { role, document } => {
+            Step::PutTrust { role, document, .. } => {
                 let put = iam.update_assume_role_policy().role_name(role.as_str()).policy_document(document);
                 put.send().await.map(drop).map_err(failure)
             }

@@ -4,7 +4,7 @@
 //! and `Custom::SageMakerExternalGrants`, which checks an invoker's setting.
 //!
 //! `main → handler → lifecycle (with removal, apply and patience) → the rest`. `request`, `response_url`, `properties`, `owner`,
-//! `role`, `trust`, `authority`, `bounds`, `role_plan`, `rights`, `role_retire`, `adopt`, `pack`, `group`, `member`, `grants`, `found` and `step` are pure; `iam` and `callback` have the
+//! `role`, `trust`, `authority`, `bounds`, `role_plan`, `trust_plan`, `rights`, `role_retire`, `adopt`, `pack`, `group`, `member`, `grants`, `found` and `step` are pure; `iam` and `callback` have the
 //! effects, one service each.
 
 mod adopt;
@@ -40,3 +40,4 @@ pub mod role_plan;
 pub mod role_retire;
 pub mod step;
 pub mod trust;
+mod trust_plan;

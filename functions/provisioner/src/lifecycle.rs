@@ -6,7 +6,7 @@ use std::time::Duration;
 use sagemaker_external::failure::{Failure, Kind};
 use serde_json::{Map, Value};
 
-use crate::apply::is_surprise;
+use crate::apply::{is_invalid_principal, is_surprise};
 use crate::authority::Authority;
 use crate::code::Code;
 use crate::error::Error;
@@ -43,8 +43,8 @@ pub struct Lifecycle<'a> {
 }
 
 /// A wish, and what is known of the one before it.
-struct Wish<'a, H: Half> {
-    spec: &'a H::Spec,
+struct Wish<H: Half> {
+    spec: H::Spec,
     /// What the properties of the wish before name; `None` where there was no wish.
     old: Option<H::Place>,
     before: Option<H::Spec>,
@@ -61,13 +61,13 @@ impl Lifecycle<'_> {
         if let Some(why) = H::barred(&self.owner, self.authority) {
             return Err(Error::Refused(Code::NotPermitted, format!("Type: {why}")));
         }
-        let (spec, none) = (self.wish::<H>(properties, None).await?, Map::new());
-        let wish = self.wish_after::<H>(&spec, &none, DRY_RUN);
-        if H::dry_run(&spec) {
+        let spec = self.wish::<H>(properties, None).await?;
+        let wish = self.wish_after::<H>(spec, &Map::new(), DRY_RUN);
+        if H::dry_run(&wish.spec) {
             self.progress.set(|inner| inner.trace = Trace::Nothing);
             return self.dry_run::<H>(&wish, DRY_RUN).await;
         }
-        self.converge::<H>(&wish).await
+        self.converge::<H>(wish).await
     }
 
     /// In place, or a replacement when the wish names another entity than `id`:
@@ -79,21 +79,21 @@ impl Lifecycle<'_> {
         old: &Map<String, Value>,
     ) -> Result<Done, Error> {
         let spec = self.wish::<H>(properties, Some(id)).await?;
-        let wish = self.wish_after::<H>(&spec, old, id);
-        if H::dry_run(&spec) {
+        let wish = self.wish_after::<H>(spec, old, id);
+        if H::dry_run(&wish.spec) {
             return self.dry_run::<H>(&wish, id).await;
         }
-        let place = H::place(&spec);
-        let result = self.converge::<H>(&wish).await;
+        let place = &H::place(&wish.spec).clone();
+        // Properties that were refused, or a dry run's, made nothing.
+        let made = wish.before.as_ref().is_some_and(|before| !H::dry_run(before));
+        let result = self.converge::<H>(wish).await;
         if result.is_err() && H::id(place) != id && self.progress.made() {
             // No Delete will ever name the half-made new entity. One that was there
             // before this run stays: in a rollback it is the old, live one.
             self.undo::<H>(place).await;
         }
         // A rollback after such a failure that could not be undone: the old
-        // properties name an entity that is neither the id's nor the wish's. Properties
-        // that were refused, or a dry run's, made nothing.
-        let made = wish.before.as_ref().is_some_and(|before| !H::dry_run(before));
+        // properties name an entity that is neither the id's nor the wish's.
         let traced = |properties| H::traced(properties, self.home, self.defaults);
         let current = traced(old).and_then(|traced| H::named(id, traced));
         let known = |stray: &H::Place| {
@@ -121,8 +121,8 @@ impl Lifecycle<'_> {
     }
 
     /// What `old` adds to a wish; `None` of it where there was no wish before.
-    fn wish_after<'a, H: Half>(&self, spec: &'a H::Spec, old: &Map<String, Value>, id: &str) -> Wish<'a, H> {
-        let place = H::place(spec);
+    fn wish_after<H: Half>(&self, spec: H::Spec, old: &Map<String, Value>, id: &str) -> Wish<H> {
+        let place = H::place(&spec);
         let traced = H::traced(old, self.home, self.defaults).filter(|_| !old.is_empty());
         let before = H::parse(old, self.home, self.defaults).ok().filter(|_| !old.is_empty());
         let left = before.as_ref().filter(|before| H::id(place) == id && !H::dry_run(before));
@@ -131,16 +131,16 @@ impl Lifecycle<'_> {
     }
 
     /// What is there, and the steps from it to the wish.
-    async fn plan<H: Half>(&self, wish: &Wish<'_, H>) -> Result<(H::State, Result<Plan, Error>), Error> {
-        let place = H::place(wish.spec);
+    async fn plan<H: Half>(&self, wish: &Wish<H>) -> Result<(H::State, Result<Plan, Error>), Error> {
+        let place = H::place(&wish.spec);
         let observed = self.patiently(async || H::observe(self.iam, place, wish.old.as_ref(), &self.owner).await);
         let state = observed.await.map_err(|failure| self.unread::<H>(failure))?;
-        let permit = H::permit(wish.spec, &self.owner, &state, self.authority, self.defaults);
+        let permit = H::permit(&wish.spec, &self.owner, &state, self.authority, self.defaults);
         let permit = permit.map_err(|why| Error::Refused(Code::NotPermitted, why));
-        let plan = H::converge(wish.spec, &self.owner, &state, wish.old.as_ref(), wish.before.as_ref());
+        let plan = H::converge(&wish.spec, &self.owner, &state, wish.old.as_ref(), wish.before.as_ref());
         let plan = plan
             .map_err(|why| Error::Refused(Code::PlanRefused, why))
-            .and_then(|plan| self.check::<H>(wish.spec, plan));
+            .and_then(|plan| self.check::<H>(&wish.spec, plan));
         Ok((state, permit.and(plan)))
     }
 
@@ -156,21 +156,21 @@ impl Lifecycle<'_> {
     }
 
     /// Into the log, before anything is done: what others did to the entity.
-    fn report<H: Half>(&self, wish: &Wish<'_, H>, state: &H::State) {
+    fn report<H: Half>(&self, wish: &Wish<H>, state: &H::State) {
         let left = wish.left.as_ref();
         let drift = left.and_then(|left| H::converge(left, &self.owner, state, wish.old.as_ref(), None).ok());
         for step in drift.iter().flat_map(|plan| &plan.steps) {
             tracing::warn!(step = %step, "not as the wish before left it: changed by others, or by a run cut off");
         }
-        let foreign = H::foreign(wish.spec, &self.owner, state, wish.old.as_ref());
+        let foreign = H::foreign(&wish.spec, &self.owner, state, wish.old.as_ref());
         if !foreign.is_empty() {
-            let (id, foreign) = (H::id(H::place(wish.spec)), foreign.join(", "));
+            let (id, foreign) = (H::id(H::place(&wish.spec)), foreign.join(", "));
             tracing::warn!(id, foreign, "others put this there too; it is left alone");
         }
     }
 
     /// The plan into the log, a line a step, and its counts into `Plan`; no write.
-    async fn dry_run<H: Half>(&self, wish: &Wish<'_, H>, id: &str) -> Result<Done, Error> {
+    async fn dry_run<H: Half>(&self, wish: &Wish<H>, id: &str) -> Result<Done, Error> {
         let (state, plan) = self.plan::<H>(wish).await?;
         let plan = plan?;
         self.report::<H>(wish, &state);
@@ -180,14 +180,14 @@ impl Lifecycle<'_> {
         let removals = plan.steps.iter().filter(|step| step.is_removal()).count();
         let creations = plan.steps.iter().filter(|step| step.is_creation()).count();
         let changes = plan.steps.len() - removals - creations;
-        let place = H::place(wish.spec);
+        let place = H::place(&wish.spec);
         let made = plan.existing.unwrap_or_else(|| Made { arn: H::id(place), id: String::new() });
-        let mut data = H::data(wish.spec, &made, &plan.policies);
+        let mut data = H::data(&wish.spec, &made, &plan.policies);
         data.insert(PLAN, format!("create {creations}, change {changes}, remove {removals}"));
         Ok((id.to_owned(), data))
     }
 
-    async fn converge<H: Half>(&self, wish: &Wish<'_, H>) -> Result<Done, Error> {
+    async fn converge<H: Half>(&self, wish: Wish<H>) -> Result<Done, Error> {
         let result = self.approach::<H>(wish).await;
         if result.is_err() {
             self.tidy().await;
@@ -196,12 +196,12 @@ impl Lifecycle<'_> {
     }
 
     /// Plans and carries out, anew as long as IAM turns out otherwise than read.
-    async fn approach<H: Half>(&self, wish: &Wish<'_, H>) -> Result<Done, Error> {
-        let id = H::id(H::place(wish.spec));
+    async fn approach<H: Half>(&self, mut wish: Wish<H>) -> Result<Done, Error> {
+        let id = H::id(H::place(&wish.spec));
         let mut waits = REPLAN.iter();
         let mut first = true;
         loop {
-            let (state, plan) = self.plan::<H>(wish).await?;
+            let (state, plan) = self.plan::<H>(&wish).await?;
             let begun = H::is_begun(&state, &self.owner);
             if H::is_owned(&state, &self.owner) {
                 self.progress.set(|inner| inner.trace = Trace::Entity(id.clone()));
@@ -218,7 +218,7 @@ impl Lifecycle<'_> {
                 continue;
             }
             if std::mem::take(&mut first) {
-                self.report::<H>(wish, &state);
+                self.report::<H>(&wish, &state);
             }
             for step in &plan.steps {
                 tracing::info!(step = %step, "planned");
@@ -226,7 +226,7 @@ impl Lifecycle<'_> {
             match self.carry_out(&plan.steps, &id).await {
                 Ok(made) => {
                     let made = made.or(plan.existing).unwrap_or_else(|| Made { arn: id, id: String::new() });
-                    let mut data = H::data(wish.spec, &made, &plan.policies);
+                    let mut data = H::data(&wish.spec, &made, &plan.policies);
                     data.insert(PLAN, "carried out".to_owned());
                     return Ok((made.arn, data));
                 }
@@ -235,6 +235,14 @@ impl Lifecycle<'_> {
                     let Some(wait) = waits.next() else { return Err(Error::Step { step, failure }) };
                     tracing::info!(step = %step, code = failure.code, "planning anew");
                     tokio::time::sleep(*wait).await;
+                }
+                Err(Error::Step { step, failure }) if is_invalid_principal(&failure) => {
+                    let Some((spec, gone)) = H::without_refused(&wish.spec, &step, &failure) else {
+                        return Err(self.nothing_made(begun, Error::Step { step, failure }));
+                    };
+                    let gone = gone.join(", ");
+                    tracing::warn!(step = %step, gone, "trusted before, and no principal any more: left out of the trust");
+                    wish.spec = spec;
                 }
                 Err(error) => return Err(self.nothing_made(begun, error)),
             }

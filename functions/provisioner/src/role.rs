@@ -12,7 +12,7 @@ use crate::found::Adoption;
 use crate::owner::{TAG_COUNT, TAG_PREFIX};
 use crate::properties::Properties;
 use crate::request::Home;
-use crate::trust::{Trust, trust};
+use crate::trust::{Trust, traced, trust};
 
 /// The properties, besides CloudFormation's own.
 pub const KNOWN: [&str; 18] = [
@@ -61,6 +61,8 @@ pub struct RolePlace {
     pub policy_name: PolicyName,
     /// The keys of the tags that the properties set.
     pub tags: BTreeSet<String>,
+    /// The ARNs of whom the properties trust.
+    pub principals: BTreeSet<String>,
     /// Whether a Delete removes what was adopted, too.
     pub remove_adopted: bool,
     /// Whether IAM refuses the trust that an adopted role was found with, because it
@@ -93,6 +95,7 @@ impl RolePlace {
             name: p.parsed("RoleName").ok().flatten().or_else(|| ROLE_NAME.parse().ok())?,
             policy_name: p.parsed("PolicyName").ok().flatten().or_else(|| POLICY_NAME.parse().ok())?,
             tags: p.tag_keys("Tags"),
+            principals: traced(&p, home),
             remove_adopted: p.removes_adopted().unwrap_or(false),
             trust_is_lost: false,
         })
@@ -104,6 +107,8 @@ impl RolePlace {
 pub struct RoleSpec {
     pub place: RolePlace,
     pub trust: Trust,
+    /// Principals of the trust, or of the one before, that IAM does not take any more.
+    pub gone: BTreeSet<String>,
     pub actions: Vec<String>,
     /// The ARNs of endpoints and inference components.
     pub resources: BTreeSet<String>,
@@ -122,21 +127,23 @@ pub struct RoleSpec {
 impl RoleSpec {
     pub fn parse(properties: &Map<String, Value>, home: &Home, defaults: &Defaults) -> Result<Self, String> {
         let p = Properties::read(properties, &KNOWN)?;
+        let trust = trust(&p, home)?;
         let place = RolePlace {
             account: home.account.clone(),
             path: p.path(defaults)?,
             name: p.parsed_or("RoleName", ROLE_NAME)?,
             policy_name: p.parsed_or("PolicyName", POLICY_NAME)?,
             tags: p.tag_keys("Tags"),
+            principals: trust.principals.clone(),
             remove_adopted: p.removes_adopted()?,
             trust_is_lost: false,
         };
-        let trust = trust(&p, home)?;
         let regions = regions(&p, home)?;
         let (resources, endpoint_arns) = resources(&p, home, &regions)?;
         Ok(Self {
             place,
             trust,
+            gone: BTreeSet::new(),
             actions: operations(&p)?,
             resources,
             regions: if is_split(&regions) { regions } else { BTreeSet::new() },

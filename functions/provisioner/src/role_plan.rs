@@ -5,16 +5,15 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use sagemaker_external::arn::{PolicyArn, RoleArn};
-use sagemaker_external::policy::same;
 
 use crate::adopt::{check_count, check_marks, check_tags, claim, found_policy, found_role, stands};
 use crate::found::FoundPolicy;
 use crate::owner::Owner;
 use crate::pack::pack;
 use crate::rights::rights;
-use crate::role::RoleSpec;
+use crate::role::{RolePlace, RoleSpec};
 use crate::step::{Step, Tags};
-use crate::trust::Trust;
+use crate::trust_plan::{dispensable, trust_and_rights, trust_json};
 
 /// What was read of IAM around one role.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -57,15 +56,15 @@ pub struct Policy {
 }
 
 /// The steps to what `spec` wishes (none when it is so already), and the policies
-/// that serve it in the end. `old_tags` are
-/// the keys that an earlier wish set: those not wished any more are taken off,
-/// everybody else's stay.
+/// that serve it in the end. `old` is what the wish before named: tags of its that are not
+/// wished any more are taken off, everybody else's stay.
 pub fn converge(
     spec: &RoleSpec,
     owner: &Owner,
     state: &RoleState,
-    old_tags: &BTreeSet<String>,
+    old: Option<&RolePlace>,
 ) -> Result<(Vec<Step>, Vec<PolicyArn>), String> {
+    let old_tags = old.map(|old| old.tags.clone()).unwrap_or_default();
     check_marks(owner, state)?;
     let adopting = match &state.role {
         Some(role) => claim(spec, owner, role)?,
@@ -87,12 +86,13 @@ pub fn converge(
     let Some(role) = &state.role else {
         let create = Step::CreateRole {
             role: spec.place.role_arn(),
-            trust: spec.trust.document().to_json(),
+            trust: trust_json(spec),
             max_session: spec.max_session,
             boundary: spec.boundary.to_string(),
             tags: wished_tags(&spec.tags, owner),
+            dispensable: dispensable(spec, old, None),
         };
-        let rights = rights(spec, owner, state, &wanted, &BTreeSet::new(), old_tags);
+        let rights = rights(spec, owner, state, &wanted, &BTreeSet::new(), &old_tags);
         let steps = [create].into_iter().chain(adopted(spec, owner, state, &wanted)).chain(rights);
         return Ok((steps.collect(), policies));
     };
@@ -127,54 +127,9 @@ pub fn converge(
         Ordering::Less => (None, Some(session)),
         Ordering::Equal => (None, None),
     };
-    let rights = trust_and_rights(spec, owner, state, role, &wanted, old_tags);
+    let rights = trust_and_rights(spec, owner, state, role, &wanted, old);
     steps.extend(first.into_iter().chain(rights).chain(last));
     Ok((steps, policies))
-}
-
-/// Boundary, trust and permissions together. Where trust and permissions change, the
-/// trust first shrinks to what old and new have in common and grows last. With nothing
-/// in common, or with one boundary in place of another, which says nothing of what the
-/// two admit, the role is without rights in between.
-fn trust_and_rights(
-    spec: &RoleSpec,
-    owner: &Owner,
-    state: &RoleState,
-    role: &Role,
-    wanted: &[(PolicyArn, BTreeSet<String>)],
-    old_tags: &BTreeSet<String>,
-) -> Vec<Step> {
-    let name = &spec.place.name;
-    let boundary = spec.boundary.to_string();
-    let other = role.boundary.as_ref().is_some_and(|found| *found != boundary);
-    let boundary =
-        (role.boundary.as_ref() != Some(&boundary)).then(|| Step::PutBoundary { role: name.clone(), boundary });
-    let put = |trust: &Trust| Step::PutTrust { role: name.clone(), document: trust.document().to_json() };
-    let new_trust = !same(&role.trust, &spec.trust.document().to_json());
-    let ordinary = rights(spec, owner, state, wanted, &role.attached, old_tags);
-    let new_rights = ordinary.iter().any(Step::changes_rights);
-    let old = Trust::from_document(&role.trust);
-    let meet = old.as_ref().and_then(|old| old.meet(&spec.trust));
-    if (other && (new_trust || new_rights)) || (new_trust && new_rights && meet.is_none()) {
-        // Also those about to be adopted.
-        let goes = |arn: &&String| is_ours(arn, owner, state) || wanted.iter().any(|(own, _)| own.to_string() == **arn);
-        let ours: BTreeSet<String> = role.attached.iter().filter(goes).cloned().collect();
-        let kept: BTreeSet<String> = role.attached.difference(&ours).cloned().collect();
-        let detach = ours.into_iter().map(|policy| Step::Detach { role: name.to_string(), policy });
-        let again = rights(spec, owner, state, wanted, &kept, old_tags);
-        let trust = new_trust.then(|| put(&spec.trust));
-        // Where there was none, it can only take rights away.
-        let (early, late) = if other { (None, boundary) } else { (boundary, None) };
-        return early.into_iter().chain(detach).chain(late).chain(trust).chain(again).collect();
-    }
-    let (first, last) = match meet {
-        _ if !new_trust => (None, None),
-        Some(meet) if new_rights => {
-            ((old.as_ref() != Some(&meet)).then(|| put(&meet)), (meet != spec.trust).then(|| put(&spec.trust)))
-        }
-        _ => (None, Some(put(&spec.trust))),
-    };
-    boundary.into_iter().chain(first).chain(ordinary).chain(last).collect()
 }
 
 /// The marks of policies to be adopted, with what was found: before any of them is

@@ -9,6 +9,7 @@ use crate::pack::pack;
 use crate::request::Home;
 use crate::role::{Defaults, RolePlace};
 use crate::trust::Attribution;
+use crate::trust::Trust;
 
 fn owner() -> Owner {
     Owner { stack_id: "stack".to_owned(), logical_id: "Role".to_owned() }
@@ -78,8 +79,7 @@ fn one_endpoint_touches_one_policy() {
     assert!(buckets.len() > 3);
     let state = state(&old, &buckets);
     for ids in [(999..1300).collect::<Vec<u16>>(), (1000..1301).collect(), (1001..1300).collect()] {
-        let (steps, _) =
-            converge(&spec(&endpoints(ids), &["444455556666"]), &owner(), &state, &BTreeSet::new()).unwrap();
+        let (steps, _) = converge(&spec(&endpoints(ids), &["444455556666"]), &owner(), &state, None).unwrap();
         assert_eq!(changed(&steps).len(), 1, "{:?}", changed(&steps));
     }
 }
@@ -115,7 +115,7 @@ fn a_shrinking_grant_leaves_no_gap() {
     let first = &buckets[0].1;
     let rest: Vec<String> =
         old.resources.difference(first).map(|arn| arn.rsplit('/').next().unwrap().to_owned()).collect();
-    let (steps, policies) = converge(&spec(&rest, &["444455556666"]), &owner(), &state, &BTreeSet::new()).unwrap();
+    let (steps, policies) = converge(&spec(&rest, &["444455556666"]), &owner(), &state, None).unwrap();
     assert_eq!(policies, buckets.iter().map(|(arn, _)| arn.clone()).take(policies.len()).collect::<Vec<_>>());
     assert_eq!(policies.len(), buckets.len() - 1);
     let last = &buckets.last().unwrap().0;
@@ -213,7 +213,7 @@ proptest! {
         let less = of(&less);
         for (old, new) in [(&less, &more), (&more, &less)] {
             let buckets = pack(old, &owner(), &RoleState::default()).unwrap();
-            let (steps, _) = converge(new, &owner(), &state(old, &buckets), &BTreeSet::new()).unwrap();
+            let (steps, _) = converge(new, &owner(), &state(old, &buckets), None).unwrap();
             prop_assert_eq!(changed(&steps).len(), 1, "{:?}", steps);
         }
     }
@@ -240,7 +240,7 @@ proptest! {
     fn u37_no_moment_has_wider_rights((old, new) in two_wishes()) {
         let buckets = pack(&old, &owner(), &RoleState::default()).unwrap();
         let state = state(&old, &buckets);
-        let (steps, policies) = converge(&new, &owner(), &state, &BTreeSet::new()).unwrap();
+        let (steps, policies) = converge(&new, &owner(), &state, None).unwrap();
         let mut documents: BTreeMap<String, _> =
             state.policies.iter().map(|(arn, policy)| (arn.to_string(), allowed(&policy.document))).collect();
         let mut now = Moment {

@@ -5,14 +5,15 @@ use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use sagemaker_external::arn::PolicyArn;
-use sagemaker_external::policy::{AwsPrincipal, Document, Effect, TrustStatement, same};
+use sagemaker_external::policy::same;
 
 use crate::adopt::{check_marks, stands};
 use crate::found::{FoundPolicy, FoundRole};
 use crate::owner::{Owner, TAG_PREFIX};
 use crate::role::RolePlace;
 use crate::role_plan::{Policy, Role, RoleState, is_ours, newest_first};
-use crate::step::{Step, Tags};
+use crate::step::{Dispensable, Step, Tags};
+use crate::trust::closed;
 
 /// The steps that remove what `owner` made at `place`, and what is left alone, each
 /// with its reason. Refused, before anything is touched, where a stranger hangs on
@@ -155,7 +156,7 @@ fn give_back(
         left.push(format!(
             "the trust of role {name} as it was found names a principal that is gone: nobody can assume the role until its owner writes another trust"
         ));
-        closed_trust()
+        closed().to_json()
     } else {
         found.trust.clone()
     };
@@ -178,7 +179,7 @@ fn give_back(
         }
     }
     if new_trust {
-        steps.push(Step::PutTrust { role: name.clone(), document: trust });
+        steps.push(Step::PutTrust { role: name.clone(), document: trust, dispensable: Dispensable::default() });
     }
     let attach = |arn: &PolicyArn| Step::Attach { role: name.clone(), policy: arn.to_string() };
     for policy in policies {
@@ -205,18 +206,6 @@ fn give_back(
     }
     steps.push(Step::UntagRole { role: name.clone(), keys: our_keys(&role.tags, &place.tags, &found.tags) });
     steps
-}
-
-/// Nobody may assume the role, whatever else its policies say.
-fn closed_trust() -> String {
-    let nobody = TrustStatement {
-        sid: None,
-        effect: Effect::Deny,
-        principal: AwsPrincipal { aws: vec!["*".to_owned()] },
-        action: vec!["sts:AssumeRole".to_owned()],
-        condition: None,
-    };
-    Document::new(vec![nobody]).to_json()
 }
 
 /// All versions but the default, then the policy (U10).

@@ -1,6 +1,6 @@
 //! One change to IAM each: the vocabulary between the pure plans and `iam.rs`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use sagemaker_external::arn::{PolicyArn, RoleArn};
@@ -9,6 +9,29 @@ use sagemaker_external::name::{GroupName, IamPath, RoleName};
 use crate::member::Member;
 
 pub type Tags = BTreeMap<String, String>;
+
+/// The principals whom a trust may lose, if IAM does not know them any more.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Dispensable {
+    pub principals: BTreeSet<String>,
+    /// Those of them whom the role's trust does not show by their ARN.
+    pub absent: BTreeSet<String>,
+    /// Whether one was waited for already in this event.
+    pub waited_for: bool,
+}
+
+impl Dispensable {
+    /// Those that a refusal of IAM's is about: whom it names, or else who is absent.
+    pub fn refused(&self, message: &str) -> BTreeSet<String> {
+        let is_named = |principal: &&String| message.contains(&format!("\"{principal}\""));
+        match self.principals.iter().find(is_named) {
+            Some(named) => BTreeSet::from([named.clone()]),
+            // Somebody else is named, or nobody.
+            None if message.contains("\"arn:") => BTreeSet::new(),
+            None => self.absent.clone(),
+        }
+    }
+}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
@@ -19,6 +42,7 @@ pub enum Step {
         max_session: i32,
         boundary: String,
         tags: Tags,
+        dispensable: Dispensable,
     },
     PutBoundary {
         role: RoleName,
@@ -27,6 +51,7 @@ pub enum Step {
     PutTrust {
         role: RoleName,
         document: String,
+        dispensable: Dispensable,
     },
     DeleteBoundary {
         role: RoleName,
@@ -178,6 +203,14 @@ impl Step {
             self,
             Self::CreateRole { .. } | Self::CreateGroup { .. } | Self::AdoptRole { .. } | Self::AdoptGroup { .. }
         )
+    }
+
+    /// Whom a trust of this step may lose.
+    pub fn dispensable(&self) -> Option<&Dispensable> {
+        match self {
+            Self::CreateRole { dispensable, .. } | Self::PutTrust { dispensable, .. } => Some(dispensable),
+            _ => None,
+        }
     }
 
     /// Steps that make an entity of their own.

@@ -13,6 +13,8 @@ use crate::properties::Properties;
 use crate::request::Home;
 
 const EXTERNAL_ID_KEY: &str = "sts:ExternalId";
+/// The `Sid` of the statement of [`naming`], and its ExternalId.
+const NAMED: &str = "NotYetTrusted";
 
 /// Who may assume the role: principals, always with the ExternalId (S04).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,9 +63,12 @@ impl Trust {
         Document::new(statements)
     }
 
-    /// Reads a stored trust back, if it is exactly one of ours.
+    /// Reads a stored trust back, if it is exactly one of ours, with or without a statement
+    /// of [`naming`].
     pub fn from_document(json: &str) -> Option<Self> {
         let document: Document<TrustStatement> = serde_json::from_str(json).ok()?;
+        let lets_in = document.statements().iter().filter(|statement| statement.sid.as_deref() != Some(NAMED));
+        let document = Document::new(lets_in.cloned().collect::<Vec<_>>());
         let first = document.statements().first()?;
         let Some(TrustCondition::ExternalId(condition)) = &first.condition else { return None };
         let trust = Self {
@@ -75,7 +80,20 @@ impl Trust {
                 Some(_) => Attribution::InvokersTags,
             },
         };
-        sagemaker_external::policy::same(&trust.document().to_json(), json).then_some(trust)
+        sagemaker_external::policy::same(&trust.document().to_json(), &document.to_json()).then_some(trust)
+    }
+
+    /// Without the unique ids that IAM shows of principals that are gone; `None` where nobody
+    /// else is trusted.
+    pub fn live(&self) -> Option<Self> {
+        let ids = self.principals.iter().filter(|principal| !principal.starts_with("arn:"));
+        self.without(&ids.cloned().collect())
+    }
+
+    /// Without these; `None` where nobody else is trusted.
+    pub fn without(&self, gone: &BTreeSet<String>) -> Option<Self> {
+        let principals: BTreeSet<String> = self.principals.difference(gone).cloned().collect();
+        (!principals.is_empty()).then(|| Self { principals, ..self.clone() })
     }
 
     /// What both trusts allow, as a trust; `None` when that is nothing.
@@ -87,6 +105,41 @@ impl Trust {
             attribution: self.attribution.min(other.attribution),
         })
     }
+}
+
+/// `trust`, or a trust of nobody, that also names `principals` without any effect: nobody
+/// sends this ExternalId, and nothing would be allowed with it.
+pub(crate) fn naming(trust: Option<&Trust>, principals: &BTreeSet<String>) -> Document<TrustStatement> {
+    let named = TrustStatement {
+        sid: Some(NAMED.to_owned()),
+        effect: Effect::Deny,
+        principal: AwsPrincipal { aws: principals.iter().cloned().collect() },
+        action: vec!["sts:AssumeRole".to_owned()],
+        condition: Some(TrustCondition::ExternalId(ExternalIdCondition {
+            string_equals: BTreeMap::from([(EXTERNAL_ID_KEY.to_owned(), NAMED.to_owned())]),
+        })),
+    };
+    let trust = trust.map(Trust::document);
+    Document::new(trust.iter().flat_map(Document::statements).cloned().chain([named]).collect())
+}
+
+/// Nobody may assume the role, whatever else its policies say.
+pub(crate) fn closed() -> Document<TrustStatement> {
+    Document::new(vec![TrustStatement {
+        sid: None,
+        effect: Effect::Deny,
+        principal: AwsPrincipal { aws: vec!["*".to_owned()] },
+        action: vec!["sts:AssumeRole".to_owned()],
+        condition: None,
+    }])
+}
+
+/// Whom properties trust, as ARNs, whatever else of them is valid (C35).
+pub(crate) fn traced(p: &Properties<'_>, home: &Home) -> BTreeSet<String> {
+    let root = |id: AccountId| Account { partition: home.account.partition.clone(), id }.root_arn();
+    let accounts = p.list("TrustedAccountIds").unwrap_or_default();
+    let accounts = accounts.into_iter().filter_map(|id| id.parse().ok()).map(root);
+    accounts.chain(p.list("TrustedPrincipalArns").unwrap_or_default()).collect()
 }
 
 pub(crate) fn trust(p: &Properties<'_>, home: &Home) -> Result<Trust, String> {

@@ -31,6 +31,7 @@ mod large;
 mod limits;
 mod members;
 mod metrics;
+mod principals;
 mod random;
 mod reads;
 mod reference;

@@ -56,10 +56,11 @@ async fn c38_drift_is_put_back_though_old_equals_new() {
             "UpdateRole SageMakerExternal",
             "PutRolePermissionsBoundary SageMakerExternal",
             "UpdateAssumeRolePolicy SageMakerExternal",
+            "UpdateAssumeRolePolicy SageMakerExternal",
             "CreatePolicyVersion SageMakerExternalInvokeEndpoint",
             "AttachRolePolicy SageMakerExternal",
         ],
-        "the trust and the permissions had nothing in common: rights come back last"
+        "the trust and the permissions had nothing in common: whoever is new is tried, and rights come back last"
     );
     assert_eq!(stage.iam.world().roles["sagemakerexternal"].tags["added"], "by hand", "others' tags stay");
 }
@@ -140,7 +141,8 @@ async fn u36_attaching_twice_is_fine() {
     }
 }
 
-/// U37: narrowing trust goes before wider permissions, widening trust after them.
+/// U37: narrowing trust goes before wider permissions, widening trust after them. Whoever is
+/// new is named without effect before all else.
 #[tokio::test(start_paused = true)]
 async fn u37_order_on_update() {
     let accounts =
@@ -151,10 +153,10 @@ async fn u37_order_on_update() {
     let (detach, attach) = ("DetachRolePolicy SageMakerExternal", "AttachRolePolicy SageMakerExternal");
     for (old, new, wanted) in [
         (accounts(&[a, b], "x"), accounts(&[a], "y"), vec![trust, version]),
-        (accounts(&[a], "x"), accounts(&[a, b], "y"), vec![version, trust]),
+        (accounts(&[a], "x"), accounts(&[a, b], "y"), vec![trust, version, trust]),
         (accounts(&[a, b], "x"), accounts(&[b, "123456789012"], "y"), vec![trust, version, trust]),
         // Nothing in common: without rights in between.
-        (accounts(&[a], "x"), accounts(&[b], "y"), vec![detach, trust, version, attach]),
+        (accounts(&[a], "x"), accounts(&[b], "y"), vec![trust, detach, trust, version, attach]),
         (
             accounts(&[a], "x"),
             with(accounts(&[a], "y"), json!({"ExternalId": "another"})),
