@@ -10,6 +10,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
@@ -98,7 +99,28 @@ type Place = (Scheme, Authority);
 
 struct Connection {
     sender: SendRequest<Full<Bytes>>,
-    since: Instant,
+    since: Moment,
+}
+
+/// A moment on two clocks: the monotonic one may stand still while Lambda freezes the
+/// process, and the wall clock may be set.
+#[derive(Debug, Clone, Copy)]
+struct Moment {
+    monotonic: Instant,
+    wall: SystemTime,
+}
+
+impl Moment {
+    fn now() -> Self {
+        Self { monotonic: Instant::now(), wall: SystemTime::now() }
+    }
+
+    /// How old it is by the clock that went on further. A connection that is taken for too
+    /// old costs a handshake; one that is taken for too young may be dead.
+    fn age(self, now: Self) -> Duration {
+        let by_wall = now.wall.duration_since(self.wall).unwrap_or_default();
+        now.monotonic.saturating_duration_since(self.monotonic).max(by_wall)
+    }
 }
 
 impl Http for Pool {
@@ -150,9 +172,10 @@ impl Pool {
     /// meanwhile, as while Lambda froze the process, and which have just become free.
     async fn kept(&self, place: &Place) -> Option<SendRequest<Full<Bytes>>> {
         tokio::task::yield_now().await;
+        let now = Moment::now();
         let mut idle = locked(&self.idle);
         let kept = idle.get_mut(place)?;
-        kept.retain(|connection| connection.since.elapsed() < IDLE && connection.sender.is_ready());
+        kept.retain(|connection| connection.since.age(now) < IDLE && connection.sender.is_ready());
         kept.pop().map(|last| last.sender)
     }
 
@@ -184,10 +207,14 @@ fn place(uri: &Uri) -> Option<Place> {
 }
 
 fn park(idle: &Idle, place: Place, sender: SendRequest<Full<Bytes>>) {
-    locked(idle).entry(place).or_default().push(Connection { sender, since: Instant::now() });
+    locked(idle).entry(place).or_default().push(Connection { sender, since: Moment::now() });
 }
 
 /// Nothing of ours panics while it holds one of these.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+#[path = "transport_tests.rs"]
+mod tests;
