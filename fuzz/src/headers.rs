@@ -3,8 +3,8 @@
 
 use bytes::Bytes;
 use invoker::event::Event;
+use invoker::form::Form;
 use invoker::operation::Operation;
-use invoker::stream::Form;
 use serde_json::{Map, Value, json};
 
 use crate::api_gateway::invoked;

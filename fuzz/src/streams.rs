@@ -4,7 +4,8 @@
 use aws_smithy_eventstream::frame::{DecodedFrame, MessageFrameDecoder};
 use bytes::Bytes;
 use invoker::body::Cut;
-use invoker::stream::{Form, Media, Relay};
+use invoker::form::{Form, Media};
+use invoker::stream::Relay;
 
 pub(crate) fn relay(data: &[u8]) {
     let [form, step, stream @ ..] = data else { return };

@@ -11,7 +11,8 @@ use http_body::Frame;
 use tokio::time::{Sleep, sleep, sleep_until};
 
 use crate::deadline::Deadline;
-use crate::stream::{Form, Relay};
+use crate::form::Form;
+use crate::stream::Relay;
 
 /// API Gateway ends a streamed answer that is silent for 5 minutes, and the client sees
 /// no more than a broken connection ("Considerations for response payload streaming").

@@ -3,7 +3,7 @@
 //!
 //! `main → runtime → handler → everything else`. [`event`], [`headers`],
 //! [`operation`], [`rule`], [`request`], [`settings`], [`grants`], [`caller`],
-//! [`attribution`], [`session`], [`payload`], [`stream`], [`code`] and [`finding`] are
+//! [`attribution`], [`session`], [`payload`], [`form`], [`stream`], [`code`] and [`finding`] are
 //! pure: no tokio, no client, no clock. STS is called in [`assume`] and SageMaker Runtime
 //! in [`endpoint`] only, whose errors `refusal` reads; [`aws`] signs, and [`transport`] sends. A request is told, in the
 //! log with its metrics and to X-Ray, when [`watched`] sees its answer end.
@@ -20,6 +20,7 @@ pub mod endpoint;
 pub mod error;
 pub mod event;
 pub mod finding;
+pub mod form;
 pub mod handler;
 pub mod headers;
 mod lenient;
@@ -27,6 +28,7 @@ pub mod operation;
 mod owners;
 pub mod pace;
 pub mod payload;
+mod plain;
 pub mod record;
 mod refusal;
 pub mod request;

@@ -6,11 +6,11 @@ use sagemaker_external::name::{EndpointName, InferenceComponentName};
 
 use crate::error::Invalid;
 use crate::event::Event;
+use crate::form::Form;
 use crate::headers::{Headers, Member};
 use crate::operation::{INFERENCE_COMPONENT, INPUT_LOCATION, MODEL_ACCEPT, Operation};
 use crate::payload::Encoded;
 use crate::rule::Rule;
-use crate::stream::Form;
 
 /// What the API does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

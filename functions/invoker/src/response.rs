@@ -16,11 +16,11 @@ use crate::deadline::Deadline;
 use crate::doctor::Report;
 use crate::endpoint::{self, Upstream};
 use crate::error::{Error, Invalid, MAY_HAVE_RUN};
+use crate::form::Form;
 use crate::grants::Grants;
 use crate::operation::Operation;
 use crate::owners::{hide_in_members, hide_owners};
 use crate::record::{Record, Served};
-use crate::stream::Form;
 use crate::watched::Watched;
 
 /// Always streamed: a buffered answer comes back empty under a streaming

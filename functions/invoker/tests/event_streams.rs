@@ -229,7 +229,10 @@ async fn r03_a_plain_streams_error_is_its_last_event() {
         assert_eq!((answer.status, answer.cut), (200, None));
         assert_eq!(String::from_utf8(answer.body).unwrap(), format!("1\n{{\"Error\":{error}}}\n"));
         let answer = ask_briefly(&cloud, &plain("text/event-stream")).await;
-        assert_eq!(String::from_utf8(answer.body).unwrap(), format!("1\n\nevent: error\ndata: {error}\n\n"));
+        assert_eq!(
+            String::from_utf8(answer.body).unwrap(),
+            format!("1\nevent: incomplete\n\nevent: error\ndata: {error}\n\n")
+        );
         assert_eq!(cloud.counts(), (2, 2), "the model is not asked again");
     }
 }
