@@ -29,6 +29,7 @@ mod owners;
 pub mod pace;
 pub mod payload;
 mod plain;
+mod posting;
 pub mod record;
 mod refusal;
 pub mod request;

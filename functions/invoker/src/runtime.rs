@@ -18,15 +18,16 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, TRAILER, TRANSFER_ENCODING};
 use http::{Method, Request};
 use http_body::Frame;
-use hyper_util::client::legacy::connect::HttpConnector;
 use lambda_runtime::tower::layer::layer_fn;
 use lambda_runtime::{BoxFuture, Diagnostic, Error, LambdaEvent, LambdaInvocation, Runtime, Service, service_fn};
-use lambda_runtime_api_client::{PooledClient, body, build_request};
+use lambda_runtime_api_client::build_request;
 use serde::de::IgnoredAny;
 use serde_json::json;
 
 use crate::body::Cut;
+use crate::deadline::Deadline;
 use crate::handler::Invoker;
+use crate::posting::{NotPosted, RuntimeApi};
 use crate::response::Answer;
 use crate::watched::Watched;
 
@@ -43,11 +44,8 @@ const SEPARATOR: [u8; 8] = [0; 8];
 /// # Errors
 /// When the Runtime API cannot be asked for the next event.
 pub async fn run(invoker: Invoker) -> Result<(), Error> {
-    // Without this a small part of a streamed answer waits in the kernel until the
-    // other side acknowledges the one before: up to 40 ms (Nagle's algorithm).
-    let mut connector = HttpConnector::new();
-    connector.set_nodelay(true);
-    let api = PooledClient::builder().with_connector(connector).build();
+    let authority = std::env::var("AWS_LAMBDA_RUNTIME_API")?;
+    let api = RuntimeApi::at(&authority).ok_or("AWS_LAMBDA_RUNTIME_API is no host and port")?;
     let serve = Serve { invoker: Arc::new(invoker), api: Arc::new(api) };
     // The innermost service is lambda_runtime's handler, which `serve` stands in for.
     let unused = service_fn(|_: LambdaEvent<IgnoredAny>| ready(Ok::<(), Diagnostic>(())));
@@ -57,7 +55,7 @@ pub async fn run(invoker: Invoker) -> Result<(), Error> {
 #[derive(Clone)]
 struct Serve {
     invoker: Arc<Invoker>,
-    api: Arc<PooledClient>,
+    api: Arc<RuntimeApi<Posted>>,
 }
 
 impl Service<LambdaInvocation> for Serve {
@@ -74,15 +72,21 @@ impl Service<LambdaInvocation> for Serve {
         Box::pin(async move {
             let LambdaInvocation { parts, body, context, .. } = invocation;
             let answer = invoker.handle(body, &context).await;
+            let until = Deadline::of_posting(&context).at();
             let request = post(&context.request_id, parts.headers.get(INVOCATION), answer)?;
+            let request_id = &context.request_id;
             // A request that ended badly is no reason to end the process.
-            match api.call(request).await {
-                Ok(taken) if taken.status().is_success() => {}
-                Ok(taken) => {
-                    let status = taken.status().as_u16();
-                    tracing::error!(target: "invoker", request_id = context.request_id, status, "answer not taken");
+            match api.post(request, until).await {
+                Ok(status) if status.is_success() => {}
+                Ok(status) => {
+                    let status = status.as_u16();
+                    tracing::error!(target: "invoker", request_id, status, "answer not taken");
                 }
-                Err(_) => tracing::error!(target: "invoker", request_id = context.request_id, "answer not sent"),
+                // Whoever reads the answer takes no more of it, or does not say so.
+                Err(NotPosted::Late) => {
+                    tracing::error!(target: "invoker", request_id, "answer not taken before the deadline");
+                }
+                Err(NotPosted::Broken) => tracing::error!(target: "invoker", request_id, "answer not sent"),
             }
             Ok(())
         })
@@ -91,7 +95,7 @@ impl Service<LambdaInvocation> for Serve {
 
 /// The answer as the Runtime API takes it: metadata as JSON, eight NUL bytes, the
 /// body in chunks, and trailers if it was cut.
-fn post(request_id: &str, invocation: Option<&HeaderValue>, answer: Answer) -> Result<Request<body::Body>, Error> {
+fn post(request_id: &str, invocation: Option<&HeaderValue>, answer: Answer) -> Result<Request<Posted>, Error> {
     let mut prelude = serde_json::to_vec(&answer.metadata_prelude)?;
     prelude.extend(SEPARATOR);
     let mut request = build_request()
@@ -102,7 +106,7 @@ fn post(request_id: &str, invocation: Option<&HeaderValue>, answer: Answer) -> R
         .header(CONTENT_TYPE, "application/vnd.awslambda.http-integration-response")
         .header(TRAILER, ERROR_TYPE)
         .header(TRAILER, ERROR_BODY)
-        .body(body::Body::new(Posted { prelude: prelude.into(), body: answer.stream }))?;
+        .body(Posted { prelude: prelude.into(), body: answer.stream })?;
     if let Some(invocation) = invocation {
         request.headers_mut().insert(INVOCATION, invocation.clone());
     }

@@ -21,6 +21,7 @@ mod refusals;
 mod retries;
 mod reuse;
 mod setup;
+mod stalls;
 mod streams;
 mod support;
 mod wire;

@@ -236,16 +236,49 @@ pub(crate) fn listen(mut connection: impl FnMut(TcpStream) + Send + 'static) -> 
     address
 }
 
+/// What a Runtime API does with an answer; the event's member `reader` says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reader {
+    /// Takes it as it comes, and says so at its end.
+    Takes,
+    /// Reads no more than its head, and keeps the connection.
+    Stalls,
+    /// Reads its head, then nothing for so many milliseconds, then all of it.
+    Pauses(u64),
+    /// Reads all of it, and never says so.
+    NeverAnswers,
+}
+
+impl Reader {
+    fn of(event: &Value) -> Self {
+        match (event["reader"].as_str(), event["reader"].as_u64()) {
+            (Some("stalls"), _) => Self::Stalls,
+            (Some("never answers"), _) => Self::NeverAnswers,
+            (_, Some(pause)) => Self::Pauses(pause),
+            _ => Self::Takes,
+        }
+    }
+}
+
+/// Whose end the other side decides on.
+fn wait_for_the_end(stream: &mut TcpStream) {
+    while stream.peek(&mut [0]).is_ok_and(|_| stream.take_error().is_ok_and(|error| error.is_none())) {
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
 fn serve_runtime(queue: Receiver<(Value, Duration)>, pieces: Sender<Piece>) -> SocketAddr {
     let queue = Arc::new(Mutex::new(queue));
+    let of_event = Arc::new(Mutex::new(Reader::Takes));
     listen(move |mut stream| {
-        let (queue, pieces) = (Arc::clone(&queue), pieces.clone());
+        let (queue, pieces, of_event) = (Arc::clone(&queue), pieces.clone(), Arc::clone(&of_event));
         thread::spawn(move || {
             let mut reader = BufReader::new(stream.try_clone().unwrap());
             while let Some(head) = read_head(&mut reader) {
                 if head.line.starts_with("GET /2018-06-01/runtime/invocation/next ") {
                     let Ok((event, left)) = queue.lock().unwrap().recv() else { return };
                     let deadline = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + left;
+                    *of_event.lock().unwrap() = Reader::of(&event);
                     let body = event.to_string();
                     // Beside the event, as Lambda gives it.
                     let trace =
@@ -265,9 +298,18 @@ fn serve_runtime(queue: Receiver<(Value, Duration)>, pieces: Sender<Piece>) -> S
                         format!("POST /2018-06-01/runtime/invocation/{REQUEST_ID}/response HTTP/1.1")
                     );
                     let _ = pieces.send(Piece::Head(head.headers));
+                    let of_event = *of_event.lock().unwrap();
+                    match of_event {
+                        Reader::Stalls => return wait_for_the_end(&mut stream),
+                        Reader::Pauses(milliseconds) => thread::sleep(Duration::from_millis(milliseconds)),
+                        Reader::Takes | Reader::NeverAnswers => {}
+                    }
                     if read_chunks(&mut reader, &pieces).is_none() {
                         let _ = pieces.send(Piece::Broken);
                         return;
+                    }
+                    if of_event == Reader::NeverAnswers {
+                        return wait_for_the_end(&mut stream);
                     }
                     stream.write_all(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n").unwrap();
                 }
