@@ -1,7 +1,8 @@
 //! `GRANTS`: what the parents give, and which grant serves an endpoint.
 //!
 //! A JSON list of `{"RoleArn": …, "ExternalId"?: …, "EndpointNames": list or
-//! comma-joined string, "Region"?: …, "CallerAttribution"?: true or false}`. An
+//! comma-joined string, "Region"?: …, "CallerAttribution"?: true or false,
+//! "InputLocationPrefixes"?: list}`. An
 //! absent or empty ExternalId is the account id of the RoleArn, as in the recipe;
 //! an absent or empty Region is the child's own; blank endpoint names are skipped.
 //! An endpoint name with `*` is a pattern, and exact names come before patterns.
@@ -15,6 +16,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use crate::arn::{Region, RoleArn};
+use crate::location::LocationPrefix;
 use crate::name::{EndpointName, ExternalId, excerpt};
 use crate::pattern::EndpointPattern;
 
@@ -31,6 +33,8 @@ pub struct Grant {
     pub caller_attribution: Option<bool>,
     endpoints: Vec<EndpointName>,
     patterns: Vec<EndpointPattern>,
+    /// Absent, an asynchronous call's input may be anywhere.
+    input_locations: Option<Vec<LocationPrefix>>,
 }
 
 /// All grants of a child, no two of which share an endpoint.
@@ -101,6 +105,11 @@ impl Grants {
         named.chain(patterns)
     }
 
+    /// Whether there is more than one.
+    pub fn is_several(&self) -> bool {
+        self.grants.len() > 1
+    }
+
     /// The roles to assume, with repetition.
     pub fn roles(&self) -> impl Iterator<Item = &RoleArn> {
         self.grants.iter().map(|grant| &grant.role)
@@ -119,6 +128,16 @@ impl Grant {
         let named = self.endpoints.iter().find(|name| *name == endpoint).map(EndpointName::as_str);
         let pattern = || self.patterns.iter().find(|pattern| pattern.matches(endpoint)).map(EndpointPattern::as_str);
         named.or_else(pattern).unwrap_or_default()
+    }
+
+    /// Whether the endpoint may be told to read its input from there.
+    pub fn admits_input(&self, location: &str) -> bool {
+        self.input_locations.as_ref().is_none_or(|prefixes| prefixes.iter().any(|prefix| prefix.admits(location)))
+    }
+
+    /// Whether whoever knows the role's ARN knows what is presented, as in the recipe.
+    pub fn is_external_id_the_account(&self) -> bool {
+        self.external_id.expose() == self.role.account.id.as_str()
     }
 
     fn patterns(&self) -> impl Iterator<Item = (&str, &Region)> {
@@ -162,7 +181,8 @@ fn patterns_apart(grants: &[Grant]) -> Result<(), Broken> {
     Ok(())
 }
 
-const MEMBERS: [&str; 5] = ["RoleArn", "ExternalId", "EndpointNames", "Region", "CallerAttribution"];
+const MEMBERS: [&str; 6] =
+    ["RoleArn", "ExternalId", "EndpointNames", "Region", "CallerAttribution", "InputLocationPrefixes"];
 
 /// One grant, or the rest of a sentence that begins with "grant N".
 fn grant(item: &Value, own_region: &str) -> Result<Grant, String> {
@@ -183,7 +203,26 @@ fn grant(item: &Value, own_region: &str) -> Result<Grant, String> {
     }
     let endpoints = endpoints.iter().map(|name| name.parse()).collect::<Result<_, _>>().map_err(wrong)?;
     let patterns = patterns.iter().map(|name| name.parse()).collect::<Result<_, _>>().map_err(wrong)?;
-    Ok(Grant { role, external_id, region, caller_attribution, endpoints, patterns })
+    let input_locations = input_locations(members)?;
+    Ok(Grant { role, external_id, region, caller_attribution, endpoints, patterns, input_locations })
+}
+
+/// An empty list is refused: it would mean no bound to one reader and a ban to another.
+fn input_locations(members: &Map<String, Value>) -> Result<Option<Vec<LocationPrefix>>, String> {
+    const NO_LIST: &str = "has InputLocationPrefixes that are not a list of strings";
+    let items = match members.get("InputLocationPrefixes") {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::Array(items)) => items,
+        Some(_) => return Err(NO_LIST.to_owned()),
+    };
+    if items.is_empty() {
+        return Err("has no prefix in InputLocationPrefixes: leave the member out to allow every location".to_owned());
+    }
+    let parse = |item: &Value| {
+        let text = item.as_str().ok_or(NO_LIST)?;
+        text.trim().parse().map_err(|error: crate::Invalid| format!("is wrong: {error}"))
+    };
+    items.iter().map(parse).collect::<Result<_, String>>().map(Some)
 }
 
 /// True, false, or either as a string, as CloudFormation writes them.

@@ -98,6 +98,52 @@ fn caller_attribution_is_a_flag_or_the_default() {
 }
 
 #[test]
+fn input_locations_are_bounded_where_prefixes_say_so() {
+    let admits = |member: &str, location: &str| {
+        let grants = parse(&format!(r#"[{{"RoleArn":"ROLE","EndpointNames":"a"{member}}}]"#)).expect("good");
+        grants.find(&"a".parse().expect("a name")).expect("granted").admits_input(location)
+    };
+    for member in ["", r#","InputLocationPrefixes":null"#] {
+        assert!(admits(member, "s3://anything/x") && admits(member, "https://host/%2e%2e/x"));
+    }
+    let two = r#","InputLocationPrefixes":["s3://one/team/"," s3://two "]"#;
+    for (location, admitted) in
+        [("s3://one/team/x", true), ("s3://two/y", true), ("s3://one/x", false), ("s3://two-evil/y", false)]
+    {
+        assert_eq!(admits(two, location), admitted, "{location}");
+    }
+}
+
+#[test]
+fn wrong_input_location_prefixes_are_refused() {
+    for (prefixes, sentence) in [
+        ("[]", "has no prefix in InputLocationPrefixes: leave the member out to allow every location"),
+        ("\"s3://one\"", "has InputLocationPrefixes that are not a list of strings"),
+        ("[7]", "has InputLocationPrefixes that are not a list of strings"),
+        (
+            "[\"s3://one/../two\"]",
+            "is wrong: \"s3://one/../two\" is not a valid input location prefix: it must be s3://BUCKET/KEY-PREFIX/ or \
+             https://HOST/PATH/ in printable ASCII characters, without any of %+?#\\ and without a part that is empty, . or ..",
+        ),
+    ] {
+        let text = format!(r#"[{{"RoleArn":"ROLE","EndpointNames":"a","InputLocationPrefixes":{prefixes}}}]"#);
+        let refused = parse(&text).err().expect(prefixes);
+        assert!(refused.contains(sentence), "{refused}");
+    }
+}
+
+#[test]
+fn an_external_id_that_is_the_roles_account_is_known_as_such() {
+    let grants = parents("a", "b").expect("good");
+    let of = |grants: &Grants, name: &str| {
+        grants.find(&name.parse().expect("a name")).expect("granted").is_external_id_the_account()
+    };
+    assert!(grants.is_several() && of(&grants, "a"));
+    let chosen = parse(r#"[{"RoleArn":"ROLE","EndpointNames":"a","ExternalId":"tenant-1"}]"#).expect("good");
+    assert!(!chosen.is_several() && !of(&chosen, "a"));
+}
+
+#[test]
 fn what_is_odd_is_refused_in_one_sentence() {
     assert_eq!(Grants::parse(None, "us-east-1").err(), Some(Broken(" is not set".to_owned())));
     let cases = [
@@ -109,7 +155,7 @@ fn what_is_odd_is_refused_in_one_sentence() {
         (
             r#"[{"RoleArn":"ROLE","EndpointNames":"a","externalId":"x"}]"#,
             "GRANTS: grant 1 has the unknown member \"externalId\": it may have RoleArn, ExternalId, \
-             EndpointNames, Region, CallerAttribution",
+             EndpointNames, Region, CallerAttribution, InputLocationPrefixes",
         ),
         (r#"[{"EndpointNames":"a"}]"#, "GRANTS: grant 1 has no RoleArn"),
         (r#"[{"RoleArn":"","EndpointNames":"a"}]"#, "GRANTS: grant 1 has no RoleArn"),

@@ -13,6 +13,7 @@ pub mod codes;
 pub mod failure;
 pub mod grants;
 pub mod line;
+pub mod location;
 pub mod name;
 pub mod pattern;
 pub mod policy;

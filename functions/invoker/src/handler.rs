@@ -12,12 +12,11 @@ use std::time::{Duration, Instant};
 use aws_credential_types::Credentials;
 use bytes::Bytes;
 use lambda_runtime::Context;
-use sagemaker_external::name::{EndpointName, SessionName};
+use sagemaker_external::name::EndpointName;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::assume::{Ask, SHORTEST, Sts};
-use crate::attribution::Attribution;
+use crate::assume::{SHORTEST, Sts};
 use crate::aws::Aws;
 use crate::caller::Caller;
 use crate::deadline::Deadline;
@@ -25,7 +24,7 @@ use crate::doctor::{self, Report};
 use crate::endpoint::{Call, NotInvoked, Runtimes, Why};
 use crate::error::{Error, Invalid};
 use crate::event::Event;
-use crate::grants::Grant;
+use crate::granted::Granted;
 use crate::operation::Operation;
 use crate::payload::Payload;
 use crate::record::{Record, Step};
@@ -142,6 +141,7 @@ impl Invoker {
         record.bytes_in = body.len();
         let granted = Granted::find(settings, &endpoint).ok_or(Error::NotGranted(endpoint))?;
         record.granted = Some(granted.name().to_owned());
+        granted.check_input(&headers)?;
         let policy = session::policy(granted.grant, operation, &granted.endpoint, inference_component.as_ref());
         // The head of the answer has to come by then; its body has all of the function's time.
         let until_begun = deadline.within(operation.longest());
@@ -266,42 +266,6 @@ const NOT_KNOWN: [&str; 5] = [
     "UnrecognizedClientException",
     "InvalidAccessKeyId",
 ];
-
-/// An endpoint and the grant that serves it.
-struct Granted<'a> {
-    endpoint: EndpointName,
-    grant: &'a Grant,
-    /// Whether its sessions carry a source identity and tags.
-    is_attributed: bool,
-}
-
-impl<'a> Granted<'a> {
-    fn find(settings: &'a Settings, endpoint: &EndpointName) -> Option<Self> {
-        let grant = settings.grants.find(endpoint)?;
-        Some(Self { endpoint: endpoint.clone(), grant, is_attributed: settings.is_attributed(grant) })
-    }
-
-    /// As the grant has it: a pattern where no grant names the endpoint.
-    fn name(&self) -> &str {
-        self.grant.name_of(&self.endpoint)
-    }
-
-    fn attribution(&self, caller: &Caller, record: &Record) -> Option<Attribution> {
-        self.is_attributed.then(|| Attribution::of(caller, &record.request_id))
-    }
-
-    /// What STS is asked for a session under the grant's role.
-    fn ask<'s>(
-        &'s self,
-        session: &'s SessionName,
-        attribution: Option<&'s Attribution>,
-        policy: &'s str,
-        duration: Duration,
-    ) -> Ask<'s> {
-        let Grant { role, external_id, .. } = self.grant;
-        Ask { role, external_id: Some(external_id), session, attribution, policy, duration }
-    }
-}
 
 /// The future's result, or nothing if it panics. What it borrowed is used after that
 /// only to be shown, so a half-changed record does no harm.

@@ -21,6 +21,7 @@ pub mod error;
 pub mod event;
 pub mod finding;
 pub mod form;
+mod granted;
 pub mod handler;
 pub mod headers;
 mod lenient;

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use crate::support::cloud::{Cloud, answered};
 use crate::support::{
-    REQUEST_ID, ask, context, event, event_for, event_of, event_with, grants, invoker, invoker_with, read, with,
+    EXTERNAL_ID, REQUEST_ID, ROLE, ask, context, event, event_for, event_of, event_with, grants, invoker, invoker_with,
+    read, with,
 };
 
 /// Asks, and sees that neither STS nor SageMaker was called.
@@ -256,6 +257,39 @@ async fn broken_grants_answer_500() {
         assert!(!answer.message().contains("canary") && !answer.message().contains("wrong-role"));
         assert_eq!(cloud.counts(), (0, 0));
     }
+}
+
+/// A grant may bound where the endpoint's execution role is made to read.
+#[tokio::test]
+async fn an_input_outside_of_the_grants_prefixes_is_refused_before_any_call() {
+    let grants = json!([{
+        "RoleArn": ROLE, "ExternalId": EXTERNAL_ID, "EndpointNames": "iris",
+        "InputLocationPrefixes": ["s3://bucket/team-a/", "https://bucket.s3.eu-west-1.amazonaws.com/team-a/"],
+    }]);
+    const INPUT: &str = "X-Amzn-SageMaker-InputLocation";
+    let cloud = Cloud::willing();
+    let invoker = invoker_with(&cloud, Some(&grants.to_string()));
+    for operation in Operation::ALL {
+        for location in ["s3://bucket/team-b/x", "s3://bucket-evil/team-a/x", "s3://bucket/team-a/../team-b/x"] {
+            let answer = ask(&invoker, &with(event_of(operation), INPUT, location)).await;
+            assert_eq!(answer.kind(), (400, Some("ValidationError")), "{operation:?} {location}");
+            assert_eq!(
+                answer.message(),
+                "header X-Amzn-SageMaker-InputLocation (InputLocation) must lie below one of the prefixes that this \
+                 API's grant of endpoint \"iris\" allows: ask whoever runs this API which these are"
+            );
+        }
+    }
+    assert_eq!(cloud.counts(), (0, 0));
+    for location in ["s3://bucket/team-a/x.csv", "https://bucket.s3.eu-west-1.amazonaws.com/team-a/y"] {
+        let answer = ask(&invoker, &with(event_of(Operation::InvokeEndpointAsync), INPUT, location)).await;
+        assert_eq!(answer.status, 200, "{location}");
+        assert_eq!(cloud.to_sagemaker().pop().unwrap().header(INPUT), Some(location));
+    }
+    // An input in the body is read from nowhere.
+    let mut event = event_of(Operation::InvokeEndpointAsync);
+    (event["body"], event["headers"], event["multiValueHeaders"]) = (json!("AAH/"), json!({}), Value::Null);
+    assert_eq!(ask(&invoker, &event).await.status, 200);
 }
 
 /// S19: a redirect is an answer that is not understood, and nothing is followed.
