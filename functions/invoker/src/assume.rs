@@ -68,6 +68,8 @@ pub enum Why {
     Unavailable,
     /// Our own deadline came first.
     Deadline,
+    /// The session's policy and tags together are larger than STS packs.
+    TooLarge,
     /// STS refuses what we sent: a fault of ours.
     Fault,
 }
@@ -262,10 +264,11 @@ fn not_assumed(code: &str, status: u16) -> NotAssumed {
     let why = match (code, Kind::of(code, status)) {
         ("AccessDenied" | "AccessDeniedException", _) => Why::Denied,
         ("RegionDisabledException", _) => Why::RegionDisabled,
+        ("PackedPolicyTooLarge" | "PackedPolicyTooLargeException", _) => Why::TooLarge,
         (_, Kind::Throttled) => Why::Throttled,
         (_, Kind::Transient) => Why::Unavailable,
-        // Among them PackedPolicyTooLarge, MalformedPolicyDocument, ValidationError,
-        // and the codes for wrong or expired credentials of the function itself.
+        // Among them MalformedPolicyDocument, ValidationError, and the codes for wrong or
+        // expired credentials of the function itself.
         _ => Why::Fault,
     };
     NotAssumed::new(why, code)

@@ -26,6 +26,7 @@ codes! {
         StsThrottled,
         StsUnavailable,
         DeadlineExceeded,
+        PackedPolicyTooLarge,
         AssumeRoleFailed,
         // Of the call of the endpoint.
         CallNotSendable,
@@ -74,6 +75,7 @@ impl Code {
                 assume::Why::Throttled => Self::StsThrottled,
                 assume::Why::Unavailable => Self::StsUnavailable,
                 assume::Why::Deadline => Self::DeadlineExceeded,
+                assume::Why::TooLarge => Self::PackedPolicyTooLarge,
                 assume::Why::Fault => Self::AssumeRoleFailed,
             },
             Error::NotInvoked(_, _, not) => match not.why {
@@ -128,6 +130,7 @@ impl Code {
                 | Self::StsThrottled
                 | Self::StsUnavailable
                 | Self::DeadlineExceeded
+                | Self::PackedPolicyTooLarge
                 | Self::AssumeRoleFailed
         )
     }

@@ -48,6 +48,7 @@ fn sample(code: Code) -> Option<Error> {
         Code::StsThrottled => not_assumed(assume::Why::Throttled),
         Code::StsUnavailable => not_assumed(assume::Why::Unavailable),
         Code::DeadlineExceeded => not_assumed(assume::Why::Deadline),
+        Code::PackedPolicyTooLarge => not_assumed(assume::Why::TooLarge),
         Code::AssumeRoleFailed => not_assumed(assume::Why::Fault),
         Code::CallNotSendable => not_invoked(endpoint::Why::NotSendable),
         Code::InvokeDenied => not_invoked(endpoint::Why::Denied),

@@ -4,8 +4,8 @@
 //!
 //! The role is assumed three times at a time: with the grant's ExternalId, without
 //! one and with another one; nothing else differs, so that a refusal of the latter
-//! can only mean the ExternalId. Where the first is refused and carries a source
-//! identity and tags, all are tried again without these. The credentials are dropped
+//! can only mean the ExternalId. Where the first is refused, or too large, and carries a
+//! source identity and tags, all are tried again without these. The credentials are dropped
 //! at once.
 //!
 //! No ARN, no account and no ExternalId is in a report.
@@ -47,7 +47,8 @@ impl Tries {
 pub struct Probes {
     /// As invocations ask, source identity and tags included if these are on.
     pub asked: Tries,
-    /// The same without source identity and tags; only if these are on and refused.
+    /// The same without source identity and tags; only if these are on, and refused or too
+    /// large for STS.
     pub plain: Option<Tries>,
 }
 
@@ -56,7 +57,9 @@ pub struct Probes {
 pub async fn probe(sts: &Sts, ask: Ask<'_>, other: Option<&ExternalId>, deadline: Deadline) -> Probes {
     let asked = tries(sts, ask, other, deadline).await;
     let plain = match (asked.with, ask.attribution) {
-        (Err(Why::Denied), Some(_)) => Some(tries(sts, Ask { attribution: None, ..ask }, other, deadline).await),
+        (Err(Why::Denied | Why::TooLarge), Some(_)) => {
+            Some(tries(sts, Ask { attribution: None, ..ask }, other, deadline).await)
+        }
         _ => None,
     };
     Probes { asked, plain }
@@ -124,12 +127,24 @@ pub enum Attributed {
     Unknown,
 }
 
-/// What the probes mean; `is_attributed` says whether source identity and tags are on.
-pub fn diagnose(probes: Probes, is_attributed: bool) -> Diagnosis {
+/// What is known of a grant without asking anybody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GrantFacts {
+    /// Whether source identity and tags are on.
+    pub is_attributed: bool,
+    /// Whether the ExternalId is the account id in the role's ARN.
+    pub is_external_id_the_account: bool,
+    /// Whether this API has other grants.
+    pub is_one_of_several: bool,
+}
+
+/// What the probes of a grant mean.
+pub fn diagnose(probes: Probes, facts: GrantFacts) -> Diagnosis {
     let Probes { asked, plain } = probes;
+    let is_attributed = facts.is_attributed;
     let assumable = match asked.with {
         Ok(()) => Some(true),
-        Err(Why::Denied | Why::RegionDisabled) => Some(false),
+        Err(Why::Denied | Why::RegionDisabled | Why::TooLarge) => Some(false),
         Err(_) => None,
     };
     let attribution = match (is_attributed, asked.with, plain.map(|plain| plain.with)) {
@@ -153,6 +168,7 @@ pub fn diagnose(probes: Probes, is_attributed: bool) -> Diagnosis {
         Err(Why::Throttled) => vec![Finding::StsThrottled],
         Err(Why::Unavailable) => vec![Finding::StsUnavailable],
         Err(Why::Deadline) => vec![Finding::DeadlineExceeded],
+        Err(Why::TooLarge) => both(Finding::PackedPolicyTooLarge),
         Err(Why::Fault) => vec![Finding::AssumeRoleFailed],
     };
     match external_id_enforced {
@@ -160,6 +176,9 @@ pub fn diagnose(probes: Probes, is_attributed: bool) -> Diagnosis {
         Some(false) if needs_none => findings.push(Finding::ExternalIdNotEnforced),
         Some(false) => findings.push(Finding::AnyExternalIdAccepted),
         None => findings.push(Finding::ExternalIdUnknown),
+    }
+    if facts.is_external_id_the_account {
+        findings.push(Finding::ExternalIdIsAccountId { is_one_of_several: facts.is_one_of_several });
     }
     Diagnosis { assumable, external_id_enforced, attribution, findings }
 }
@@ -170,13 +189,14 @@ pub(crate) mod tests {
 
     use super::*;
 
-    const OUTCOMES: [Outcome; 7] = [
+    const OUTCOMES: [Outcome; 8] = [
         Ok(()),
         Err(Why::Denied),
         Err(Why::RegionDisabled),
         Err(Why::Throttled),
         Err(Why::Unavailable),
         Err(Why::Deadline),
+        Err(Why::TooLarge),
         Err(Why::Fault),
     ];
     const SOUND: Tries = Tries { with: Ok(()), without: Err(Why::Denied), other: Err(Why::Denied) };
@@ -191,7 +211,7 @@ pub(crate) mod tests {
     /// Everything that `probe` can come to.
     fn all() -> impl Iterator<Item = (Probes, bool)> {
         each().flat_map(|asked| {
-            let tried_again = asked.with == Err(Why::Denied);
+            let tried_again = matches!(asked.with, Err(Why::Denied | Why::TooLarge));
             let off = std::iter::once((Probes { asked, plain: None }, false));
             let on = (!tried_again).then_some((Probes { asked, plain: None }, true));
             let again =
@@ -200,9 +220,45 @@ pub(crate) mod tests {
         })
     }
 
+    /// With an ExternalId that somebody chose.
+    fn diagnose(probes: Probes, is_attributed: bool) -> Diagnosis {
+        super::diagnose(probes, GrantFacts { is_attributed, ..CHOSEN })
+    }
+
+    const CHOSEN: GrantFacts =
+        GrantFacts { is_attributed: false, is_external_id_the_account: false, is_one_of_several: false };
+
+    /// All that can be found.
+    fn every_finding() -> Vec<Finding> {
+        let guessable = [false, true].into_iter().flat_map(|is_one_of_several| {
+            let granted = GrantFacts { is_external_id_the_account: true, is_one_of_several, ..CHOSEN };
+            super::diagnose(Probes { asked: SOUND, plain: None }, granted).findings
+        });
+        let mut seen = Vec::new();
+        for finding in all().flat_map(|(probes, on)| diagnose(probes, on).findings).chain(guessable) {
+            if !seen.contains(&finding) {
+                seen.push(finding);
+            }
+        }
+        seen
+    }
+
     /// The codes of all that can be found.
     pub(crate) fn codes() -> BTreeSet<&'static str> {
-        all().flat_map(|(probes, on)| diagnose(probes, on).findings).map(Finding::code).collect()
+        every_finding().into_iter().map(Finding::code).collect()
+    }
+
+    /// It is a fact of the grant, whatever STS says.
+    #[test]
+    fn s02_an_external_id_that_can_be_guessed_is_always_found_and_nothing_else_by_it() {
+        for (probes, on) in all() {
+            let chosen = diagnose(probes, on);
+            let granted = GrantFacts { is_attributed: on, is_external_id_the_account: true, is_one_of_several: on };
+            let mut guessable = super::diagnose(probes, granted);
+            let last = guessable.findings.pop();
+            assert_eq!(last, Some(Finding::ExternalIdIsAccountId { is_one_of_several: on }), "{probes:?}");
+            assert_eq!(guessable, chosen, "{probes:?}");
+        }
     }
 
     /// S02: nothing is called healthy that was not seen to be.
@@ -253,15 +309,8 @@ pub(crate) mod tests {
     /// S16: no ARN, no account; every finding says what to do, in its own words.
     #[test]
     fn s16_no_finding_names_an_owner() {
-        let mut seen = Vec::new();
-        for (probes, on) in all() {
-            for finding in diagnose(probes, on).findings {
-                if !seen.contains(&finding) {
-                    seen.push(finding);
-                }
-            }
-        }
-        assert_eq!(seen.len(), 12, "{seen:?}");
+        let seen = every_finding();
+        assert_eq!(seen.len(), 16, "{seen:?}");
         let mut texts = std::collections::BTreeSet::new();
         for finding in seen {
             let json = finding.to_json();
@@ -269,7 +318,8 @@ pub(crate) mod tests {
                 assert!(json[member].as_str().is_some_and(|text| !text.is_empty()), "{json}");
             }
             let text = json.to_string();
-            assert!(!text.contains("arn:") && !text.contains(|c: char| c.is_ascii_digit()), "{text}");
+            let text_without_command = text.replace("openssl rand -hex 16", "");
+            assert!(!text.contains("arn:") && !text_without_command.contains(|c: char| c.is_ascii_digit()), "{text}");
             assert!(texts.insert(text));
         }
     }

@@ -16,7 +16,11 @@ pub enum Finding {
     StsThrottled,
     StsUnavailable,
     DeadlineExceeded,
+    PackedPolicyTooLarge(Side),
     AssumeRoleFailed,
+    ExternalIdIsAccountId {
+        is_one_of_several: bool,
+    },
 }
 
 /// Who has to do something.
@@ -40,13 +44,14 @@ impl Finding {
     }
 
     /// Code, severity, what is so, what to do, who has to. The severity is `Error`
-    /// where invocations fail, `Risk` where they work but one guard is missing, and
-    /// `Unknown` where nothing could be found out.
+    /// where invocations fail, `Risk` where they work but one guard is missing, `Advice`
+    /// where a guard could be better, and `Unknown` where nothing could be found out.
     fn text(self) -> (&'static str, &'static str, &'static str, &'static str, Side) {
         use Side::{Child, Parent};
         const DENIED: &str = "the grant's role cannot be assumed";
         const ATTRIBUTION: &str = "the grant's role can be assumed, but not with the caller's name as source identity and \
                                    session tags, which CallerAttribution asks for";
+        const TOO_LARGE: &str = "the session's policy and tags together are larger than STS packs";
         match self {
             Self::AssumeRoleDenied(Parent) => (
                 "AssumeRoleDenied",
@@ -133,11 +138,34 @@ impl Finding {
                 "examine the endpoint again later; if it stays so, see whether the function's network leads to STS",
                 Child,
             ),
+            Self::PackedPolicyTooLarge(Parent) => (
+                "PackedPolicyTooLarge",
+                "Error",
+                TOO_LARGE,
+                "agree with the child to set CallerAttribution to false, or give the endpoints shorter names",
+                Parent,
+            ),
+            Self::PackedPolicyTooLarge(Child) => (
+                "PackedPolicyTooLarge",
+                "Error",
+                TOO_LARGE,
+                "set CallerAttribution to false: without source identity and session tags the session is smaller",
+                Child,
+            ),
             Self::AssumeRoleFailed => (
                 "AssumeRoleFailed",
                 "Unknown",
                 "STS refused the question itself, not the role",
                 "see the log of this API for the code of STS",
+                Child,
+            ),
+            Self::ExternalIdIsAccountId { is_one_of_several } => (
+                "ExternalIdIsAccountId",
+                if is_one_of_several { "Risk" } else { "Advice" },
+                "the ExternalId is the account id in the ARN of the grant's role, so whoever knows the ARN knows it: with \
+                 several grants it does not stop one parent from having this API use another's role (the confused deputy)",
+                "choose an ExternalId for this parent alone, with openssl rand -hex 16, ask the parent to set it in the \
+                 stack of the role, and set it in the grant",
                 Child,
             ),
         }

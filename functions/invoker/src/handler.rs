@@ -252,7 +252,12 @@ impl Invoker {
         let probes = doctor::probe(&self.sts_of_doctor, ask, other.as_ref(), deadline).await;
         record.assume = Some(Step::since(began));
         let (region, session) = (granted.grant.region.clone(), self.session_duration());
-        let diagnosis = doctor::diagnose(probes, attribution.is_some());
+        let known = doctor::GrantFacts {
+            is_attributed: attribution.is_some(),
+            is_external_id_the_account: granted.grant.is_external_id_the_account(),
+            is_one_of_several: settings.grants.is_several(),
+        };
+        let diagnosis = doctor::diagnose(probes, known);
         Ok(response::doctored(&Report { endpoint: granted.endpoint, region, session, diagnosis }, record))
     }
 }

@@ -203,6 +203,14 @@ fn shape(error: &Error) -> Shape<'_> {
                 Shape::new(503, "ServiceUnavailable", "STS could not be reached, try again later")
             }
             assume::Why::Deadline => late("STS gave no credentials before this API's own deadline, try again"),
+            assume::Why::TooLarge => Shape::new(
+                500,
+                "InternalFailure",
+                format!(
+                    "the session for endpoint \"{name}\" is too large for STS: whoever runs this API must turn \
+                     CallerAttribution off for its grant, or the names in it must be shorter"
+                ),
+            ),
             assume::Why::Fault => {
                 Shape::new(500, "InternalFailure", "the request for credentials failed, and this API's log says how")
             }

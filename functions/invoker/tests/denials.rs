@@ -45,7 +45,6 @@ async fn r09_a_region_without_sts_is_named_as_such() {
 #[tokio::test]
 async fn r09_what_is_our_own_fault_is_an_internal_failure() {
     for (status, code) in [
-        (400, "PackedPolicyTooLarge"),
         (400, "MalformedPolicyDocument"),
         (400, "ExpiredTokenException"),
         (400, "ValidationError"),
@@ -55,6 +54,15 @@ async fn r09_what_is_our_own_fault_is_an_internal_failure() {
         let (answer, _) = sts_says(move || sts_error(status, code)).await;
         assert_eq!(answer.kind(), (500, Some("InternalFailure")), "{code}");
     }
+}
+
+/// STS packs a session's policy and tags, and has a limit of its own for that.
+#[tokio::test]
+async fn r09_a_session_that_is_too_large_is_told_as_such() {
+    let (answer, asked) = sts_says(|| sts_error(400, "PackedPolicyTooLarge")).await;
+    assert_eq!((answer.kind(), asked), ((500, Some("InternalFailure")), 1));
+    assert_eq!(answer.header("x-sagemaker-external-error-code"), Some("PackedPolicyTooLarge"));
+    assert!(answer.message().contains("CallerAttribution"), "{}", answer.message());
 }
 
 #[tokio::test(start_paused = true)]

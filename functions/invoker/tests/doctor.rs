@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::support::cloud::{Call, Cloud, Reply, credentials, prediction, sts_error};
-use crate::support::{EXTERNAL_ID, PARENT, REQUEST_ID, Read, ask, ask_within, event, grants, invoker, invoker_set};
+use crate::support::{
+    EXTERNAL_ID, PARENT, REQUEST_ID, Read, ask, ask_within, event, grants, invoker, invoker_set, invoker_with,
+};
 
 /// The doctor's event for an endpoint, as the user alice.
 fn examine(name: &str) -> Value {
@@ -216,6 +218,55 @@ async fn s02_an_sts_in_trouble_is_never_a_healthy_grant() {
     let found = examined(&Cloud::new(|_| sts_error(403, "RegionDisabledException"), |_| prediction()), &[]).await;
     assert_eq!(found["Assumable"], false);
     assert_eq!(findings(&found)[0], ("RegionDisabled", "Error", "Parent"));
+}
+
+/// A session that STS calls too large may fit without source identity and tags.
+#[tokio::test]
+async fn a_session_that_is_too_large_is_a_finding_for_both_sides() {
+    let seen: Arc<Mutex<Option<Cloud>>> = Arc::default();
+    let calls = Arc::clone(&seen);
+    let sts = move |number: usize| {
+        let call = calls.lock().unwrap().as_ref().expect("set below").to_sts()[number].clone();
+        match (call.parameter("SourceIdentity"), call.parameter("ExternalId").as_deref()) {
+            (Some(_), _) => sts_error(400, "PackedPolicyTooLarge"),
+            (None, Some(EXTERNAL_ID)) => credentials(),
+            (None, _) => sts_error(403, "AccessDenied"),
+        }
+    };
+    let cloud = Cloud::new(sts, |_| prediction());
+    *seen.lock().unwrap() = Some(cloud.clone());
+    let found = examined(&cloud, ON).await;
+    assert_eq!(
+        (&found["Assumable"], &found["ExternalIdEnforced"], &found["CallerAttribution"]),
+        (&json!(false), &json!(true), &json!("Unknown"))
+    );
+    assert_eq!(
+        findings(&found),
+        [("PackedPolicyTooLarge", "Error", "Parent"), ("PackedPolicyTooLarge", "Error", "Child")]
+    );
+    assert!(found["Findings"].to_string().matches("set CallerAttribution to false").count() == 2, "{found}");
+}
+
+/// The recipe's ExternalId is a part of the role's ARN: whoever knows the one knows the other.
+#[tokio::test]
+async fn s02_an_external_id_that_is_the_account_id_is_a_finding() {
+    let grant =
+        |id: Value, name: &str| json!({ "RoleArn": crate::support::ROLE, "ExternalId": id, "EndpointNames": name });
+    let (given, none, chosen) =
+        (grant(json!(PARENT), "iris"), grant(Value::Null, "iris"), grant(json!(EXTERNAL_ID), "w"));
+    for (grants, severity) in [
+        (json!([given]), "Advice"),
+        (json!([none]), "Advice"),
+        (json!([given, chosen]), "Risk"),
+        (json!([chosen, none]), "Risk"),
+    ] {
+        let cloud =
+            Cloud::new(|call| if call == 0 { credentials() } else { sts_error(403, "AccessDenied") }, |_| prediction());
+        let answer = ask(&invoker_with(&cloud, Some(&grants.to_string())), &examine("iris")).await;
+        let found = report(&answer);
+        assert_eq!(findings(&found), [("ExternalIdIsAccountId", severity, "Child")]);
+        assert!(found["Findings"][0]["Remedy"].as_str().unwrap().contains("openssl rand -hex 16"), "{found}");
+    }
 }
 
 /// The second try may be the one that fails to answer, or the third.
