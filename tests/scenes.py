@@ -118,12 +118,15 @@ def doctor(t: Transcript, d: Deployed) -> None:
     with t.step("the grant works, and the parent insists on the ExternalId"):
         report = _examined(d, "iris")
         _show_report(t, report)
-        same((report["Assumable"], report["ExternalIdEnforced"], report["Findings"]), (True, True, []))
+        same((report["Assumable"], report["ExternalIdEnforced"]), (True, True))
+        # The recipe's ExternalId is the parent's account id.
+        same([finding["Code"] for finding in report["Findings"]], ["ExternalIdIsAccountId"])
     with t.step("a trust as the console writes it, without the ExternalId, is found"):
         with _open_trust(d):
             report = _examined(d, "iris")
         _show_report(t, report)
-        same([finding["Code"] for finding in report["Findings"]], ["ExternalIdNotEnforced"])
+        codes = [finding["Code"] for finding in report["Findings"]]
+        same(codes, ["ExternalIdNotEnforced", "ExternalIdIsAccountId"])
 
 
 def refusals(t: Transcript, d: Deployed) -> None:

@@ -119,7 +119,9 @@ def test_s02_a_member_is_told_whether_the_external_id_is_enforced(world: World):
         answer = call(world.api_url, ("GET", "/endpoints/echo"), world.tester)
     assert answer.status == 200
     found = json.loads(answer.body)
-    assert (found["Assumable"], found["ExternalIdEnforced"], found["Findings"]) == (True, True, [])
+    assert (found["Assumable"], found["ExternalIdEnforced"]) == (True, True)
+    # The recipe's ExternalId is the parent's account id.
+    assert [finding["Code"] for finding in found["Findings"]] == ["ExternalIdIsAccountId"]
     # With the ExternalId, with none and with another one, and no model.
     tried = sorted((c["params"].get("ExternalId") == PARENT, c["status"]) for c in seen.assumed)
     assert tried == [(False, 403), (False, 403), (True, 200)]

@@ -52,7 +52,7 @@ def test_the_documented_question_to_the_doctor_is_answered(aws: Run):
     done = aws(question)
     assert done.returncode == 0, done.stderr
     assert (report := json.loads(done.stdout))["ExternalIdEnforced"] is True
-    assert report["Findings"] == []
+    assert [finding["Code"] for finding in report["Findings"]] == ["ExternalIdIsAccountId"]
 
 
 def test_the_documented_call_by_boto3_works(aws: Run):
