@@ -132,7 +132,7 @@ def test_the_recipe_made_by_hand_is_taken_over_serves_and_is_given_back(cloud: C
     ("named", "says"),
     [
         ([], "was not made by this resource"),
-        ([POLICY], f"{ROLE} lies outside {PATH}; name it in AdoptArns"),
+        ([POLICY], f"{ROLE} exists already; name it in AdoptArns"),
         ([ROLE], f"{POLICY} lies outside {PATH}; name it in AdoptArns"),
     ],
     ids=["none", "not-the-role", "not-the-policy"],

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use sagemaker_external::arn::PolicyArn;
 
-use crate::found::{FoundPolicy, FoundRole, is_marked};
+use crate::found::{self, FoundPolicy, FoundRole, is_marked};
 use crate::owner::Owner;
 use crate::role::{RolePlace, RoleSpec};
 use crate::role_plan::{Policy, Role, RoleState};
@@ -27,14 +27,9 @@ pub(crate) fn claim(spec: &RoleSpec, owner: &Owner, role: &Role) -> Result<bool,
         _ if ours => {}
         Some(adopt) if !Owner::is_anyones(&role.tags) => {
             let arn = role.arn.to_string();
-            adopt.allow(&arn, &role.arn.path)?;
+            adopt.allow_existing(&arn)?;
             let there = RolePlace { path: role.arn.path.clone(), ..place.clone() };
-            there.policy_arn(0).map_or(Ok(()), |policy| adopt.allow(&policy.to_string(), &policy.path))?;
-            // Giving it back takes the boundary off again, which the provisioner may
-            // do nowhere else.
-            if role.boundary.as_deref() != Some(spec.boundary.to_string().as_str()) {
-                adopt.require(&arn, "has not the provisioner's boundary")?;
-            }
+            there.policy_arn(0).map_or(Ok(()), |policy| adopt.allow_new(&policy.to_string(), &policy.path))?;
         }
         _ => {
             return Err(taken("RoleName", &format!("role {}", role.arn), Owner::is_anyones(&role.tags)));
@@ -81,6 +76,14 @@ pub(crate) fn check_marks(owner: &Owner, state: &RoleState) -> Result<(), String
     }
 }
 
+/// The first of this owner's entities that says how it was found where nobody named it.
+pub(crate) fn unnamed(owner: &Owner, state: &RoleState, named: &BTreeSet<String>) -> Option<String> {
+    let role = state.role.iter().map(|role| (role.arn.to_string(), &role.tags));
+    let policies = state.policies.iter().map(|(arn, policy)| (arn.to_string(), &policy.tags));
+    let marked = role.chain(policies).filter(|(_, tags)| owner.owns(tags) && is_marked(tags));
+    marked.into_iter().find_map(|(arn, _)| found::unnamed(&arn, "tags sagemaker-external:found-…", named))
+}
+
 /// What is kept of the role, if it is, or is to be, an adopted one.
 pub(crate) fn found_role(role: &Role, adopting: bool) -> Option<FoundRole> {
     if adopting { Some(FoundRole::of(role)) } else { FoundRole::read(&role.tags) }
@@ -124,7 +127,7 @@ pub(crate) fn check_count(entity: &str, keys: BTreeSet<&String>) -> Result<(), S
 /// A policy of nobody's: only one that serves no one else, whose rights would change
 /// with it.
 pub(crate) fn claim_policy(spec: &RoleSpec, arn: &PolicyArn, policy: &Policy) -> Result<(), String> {
-    spec.adopt.iter().try_for_each(|adopt| adopt.allow(&arn.to_string(), &arn.path))?;
+    spec.adopt.iter().try_for_each(|adopt| adopt.allow_existing(&arn.to_string()))?;
     let roles = policy.roles.iter().filter(|name| *name != spec.place.name.as_str());
     let others: Vec<String> = roles.map(|name| format!("role {name}")).chain(policy.others.iter().cloned()).collect();
     if !others.is_empty() {

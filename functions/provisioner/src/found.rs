@@ -13,8 +13,8 @@ use crate::owner::TAG_PREFIX;
 use crate::role_plan::{Policy, Role};
 use crate::step::Tags;
 
-/// Where adoption is allowed: below the provisioner's own path, and the ARNs that its
-/// stack names besides.
+/// What may be taken over: the ARNs that the provisioner's stack names. Beside it, further
+/// policies may be made below the provisioner's own path, or where they are named.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Adoption {
     pub path: IamPath,
@@ -22,21 +22,38 @@ pub struct Adoption {
 }
 
 impl Adoption {
-    /// Refuses what IAM would refuse later, half-way through.
-    pub fn allow(&self, arn: &str, path: &IamPath) -> Result<(), String> {
-        if path.as_str().starts_with(self.path.as_str()) {
-            return Ok(());
+    /// What is there is taken over by name alone, wherever it lies: giving it back obeys what
+    /// stands on it, which is no way for who may write tags to have it written anew.
+    pub fn allow_existing(&self, arn: &str) -> Result<(), String> {
+        match self.arns.contains(arn) {
+            true => Ok(()),
+            false => Err(format!(
+                "OnExisting: {arn} exists already; name it in AdoptArns of the provisioner's stack to adopt it"
+            )),
         }
-        self.require(arn, &format!("lies outside {}", self.path))
     }
 
-    /// Only what the stack names can be adopted, because it is so.
-    pub fn require(&self, arn: &str, because: &str) -> Result<(), String> {
-        if self.arns.contains(arn) {
+    /// Refuses what IAM would refuse later, half-way.
+    pub fn allow_new(&self, arn: &str, path: &IamPath) -> Result<(), String> {
+        if path.as_str().starts_with(self.path.as_str()) || self.arns.contains(arn) {
             return Ok(());
         }
-        Err(format!("OnExisting: {arn} {because}; name it in AdoptArns of the provisioner's stack to adopt it"))
+        Err(format!(
+            "OnExisting: {arn} lies outside {}; name it in AdoptArns of the provisioner's stack to adopt it",
+            self.path
+        ))
     }
+}
+
+/// Why an entity that says how it was found is neither changed nor removed: `named` are the
+/// ARNs for which that is obeyed. It may be adopted or made here, and somebody may have
+/// forged what it says; only the operator can tell.
+pub(crate) fn unnamed(arn: &str, mark: &str, named: &BTreeSet<String>) -> Option<String> {
+    (!named.contains(arn)).then(|| {
+        format!(
+            "{arn} has {mark}, which says what it was like before it was adopted and is ignored, because AdoptArns of the provisioner's stack does not name it; its operator can name it there if it was adopted, or that can be taken off it if it was made here"
+        )
+    })
 }
 
 /// IAM's limit of a tag's value.

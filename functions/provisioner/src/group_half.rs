@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::authority::Authority;
 use crate::bounds;
+use crate::found;
 use crate::group::{GroupPlace, GroupSpec};
 use crate::group_plan::{self, Group};
 use crate::half::{Data, Half, Plan, Retirement};
@@ -143,6 +144,15 @@ impl Half for GroupHalf {
         };
         let existing = state.as_ref().map(|group| Made { arn: group.arn.to_string(), id: String::new() });
         Ok(Plan { steps, existing, policies: Vec::new() })
+    }
+
+    fn removes_adopted(place: &GroupPlace) -> bool {
+        place.remove_adopted
+    }
+
+    fn unnamed(state: &Option<Group>, owner: &Owner, named: &BTreeSet<String>) -> Option<String> {
+        let group = state.as_ref().filter(|group| group.is_adopted(owner))?;
+        found::unnamed(&group.arn.to_string(), "a Sid Found… in its policy", named)
     }
 
     fn barred<'a>(owner: &Owner, authority: &'a Authority) -> Option<&'a str> {

@@ -199,7 +199,7 @@ fn claim(spec: &GroupSpec, owner: &Owner, group: &Group) -> Result<bool, String>
     let adopting = match &spec.adopt {
         _ if marked || half_made => false,
         Some(adopt) if group.is_adoptable(owner) => {
-            adopt.allow(&group.arn.to_string(), &group.arn.path)?;
+            adopt.allow_existing(&group.arn.to_string())?;
             true
         }
         _ => {

@@ -6,21 +6,21 @@ use std::future::Future;
 
 use sagemaker_external::arn::RoleArn;
 use sagemaker_external::failure::Failure;
-use sagemaker_external::policy::same;
 use serde_json::{Map, Value};
 
+use crate::adopt;
 use crate::authority::Authority;
 use crate::bounds;
+use crate::distrust::distrusted;
 use crate::found::FoundRole;
 use crate::iam::{Iam, Made, Numbers};
 use crate::owner::Owner;
-use crate::pack::{MOST_POLICIES, pack};
+use crate::pack::MOST_POLICIES;
 use crate::request::Home;
 use crate::role::{Defaults, RolePlace, RoleSpec};
 use crate::role_plan::{self, RoleState, is_ours};
 use crate::role_retire;
 use crate::step::Step;
-use crate::trust_plan::trust_json;
 
 /// What Fn::GetAtt reads: flat strings (C33).
 pub type Data = BTreeMap<&'static str, String>;
@@ -112,6 +112,10 @@ pub trait Half {
         old: Option<&Self::Place>,
         before: Option<&Self::Spec>,
     ) -> Result<Plan, String>;
+    /// Whether what was adopted is removed, too, rather than given back.
+    fn removes_adopted(place: &Self::Place) -> bool;
+    /// What says how an entity of this owner was found, where AdoptArns does not name it.
+    fn unnamed(state: &Self::State, owner: &Owner, named: &BTreeSet<String>) -> Option<String>;
     /// Why this owner may have no such entity at all, if it may not.
     fn barred<'a>(owner: &Owner, authority: &'a Authority) -> Option<&'a str>;
     /// Refuses what the wish asks for beyond the authority, unless it stands there already.
@@ -278,6 +282,14 @@ impl Half for RoleHalf {
         Ok(Plan { steps, existing, policies: policies.iter().map(ToString::to_string).collect() })
     }
 
+    fn removes_adopted(place: &RolePlace) -> bool {
+        place.remove_adopted
+    }
+
+    fn unnamed(state: &RoleState, owner: &Owner, named: &BTreeSet<String>) -> Option<String> {
+        adopt::unnamed(owner, state, named)
+    }
+
     fn barred<'a>(_: &Owner, _: &'a Authority) -> Option<&'a str> {
         None
     }
@@ -306,35 +318,4 @@ impl Half for RoleHalf {
             ("ExternalId", spec.trust.external_id.expose().to_owned()),
         ])
     }
-}
-
-/// What was read, with the documents of the wish before in place of those that look as
-/// wished already: the read may be of a copy that lags behind that wish.
-fn distrusted(state: &RoleState, spec: &RoleSpec, owner: &Owner, before: Option<&RoleSpec>) -> RoleState {
-    let mut state = state.clone();
-    let Some(before) = before.filter(|before| before.place.name == spec.place.name) else { return state };
-    if let Some(role) = state.role.as_mut().filter(|_| before.trust != spec.trust) {
-        let before = before.trust.without(&spec.gone).filter(|_| same(&role.trust, &trust_json(spec)));
-        if let Some(before) = before {
-            role.trust = before.document().to_json();
-        }
-    }
-    if before.place.policy_name != spec.place.policy_name {
-        return state;
-    }
-    // The wish before, at the place where something adopted stands.
-    let before = RoleSpec { place: spec.place.clone(), adopt: spec.adopt.clone(), ..before.clone() };
-    let packs = (pack(spec, owner, &state), pack(&before, owner, &state));
-    let (Ok(wanted), Ok(had)) = packs else { return state };
-    let had: BTreeMap<_, _> = had.into_iter().map(|(arn, part)| (arn, before.permissions(&part).to_json())).collect();
-    for (arn, part) in wanted {
-        let wanted = spec.permissions(&part).to_json();
-        if let (Some(policy), Some(had)) = (state.policies.get_mut(&arn), had.get(&arn))
-            && same(&policy.document, &wanted)
-            && !same(&wanted, had)
-        {
-            policy.document = had.clone();
-        }
-    }
-    state
 }

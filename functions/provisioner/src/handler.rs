@@ -1,6 +1,7 @@
 //! One event: answerable first, then parse, plan, apply, answer. Whatever happens
 //! in between, exactly one answer goes out, before Lambda's deadline.
 
+use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -52,6 +53,8 @@ impl Invocation {
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub defaults: Result<Defaults, String>,
+    /// What is adopted, which a Delete gives back whatever else of the environment is broken.
+    pub adopt_arns: BTreeSet<String>,
     /// What the operator lets events ask for.
     pub authority: Result<Authority, String>,
     /// An origin besides CloudFormation's bucket that may be answered: for local
@@ -64,18 +67,21 @@ impl Settings {
     /// `RESPONSE_URL_ORIGIN` and those of [`Authority::read`]. What is broken is told to whoever sends an event, rather than to nobody at start.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Self {
         let variable = |name: &str| variable(name).filter(|text| !text.is_empty());
+        let adopt_arns = variable("ADOPT_ARNS").unwrap_or_default();
+        let adopt_arns: BTreeSet<String> = adopt_arns.split(',').map(str::to_owned).collect();
         let defaults = || {
             let path = variable("IAM_PATH").unwrap_or_else(|| FALLBACK_PATH.to_owned());
             let boundary = variable("PERMISSIONS_BOUNDARY_ARN").map(|arn| arn.parse()).transpose();
             Ok(Defaults {
                 path: iam_path(&path)?,
                 boundary: boundary.map_err(|e| format!("the function's variable PERMISSIONS_BOUNDARY_ARN: {e}"))?,
-                adopt_arns: variable("ADOPT_ARNS").iter().flat_map(|arns| arns.split(',')).map(str::to_owned).collect(),
+                adopt_arns: adopt_arns.clone(),
             })
         };
         Self {
             defaults: defaults(),
             authority: Authority::read(variable),
+            adopt_arns,
             response_origin: variable("RESPONSE_URL_ORIGIN"),
         }
     }
@@ -145,11 +151,12 @@ impl Provisioner {
 
     /// What the environment says; nothing in it that is broken blocks a Delete (C35).
     fn setup(&self, request: &Request) -> Result<(Defaults, Authority), String> {
-        let Settings { defaults, authority, .. } = &self.settings;
+        let Settings { defaults, authority, adopt_arns, .. } = &self.settings;
         match request {
-            Request::Delete { .. } | Request::Nothing => {
-                Ok((defaults.clone().or_else(|why| fallback().ok_or(why))?, authority.clone().unwrap_or_default()))
-            }
+            Request::Delete { .. } | Request::Nothing => Ok((
+                defaults.clone().or_else(|why| fallback(adopt_arns).ok_or(why))?,
+                authority.clone().unwrap_or_default(),
+            )),
             Request::Create { .. } | Request::Update { .. } => Ok((defaults.clone()?, authority.clone()?)),
         }
     }
@@ -245,7 +252,7 @@ fn said(request: &Result<Request, String>, error: &Error) -> String {
     }
 }
 
-fn fallback() -> Option<Defaults> {
+fn fallback(adopt_arns: &BTreeSet<String>) -> Option<Defaults> {
     let path: IamPath = FALLBACK_PATH.parse().ok()?;
-    Some(Defaults { path, boundary: None, adopt_arns: Default::default() })
+    Some(Defaults { path, boundary: None, adopt_arns: adopt_arns.clone() })
 }

@@ -4,7 +4,7 @@
 //! and `Custom::SageMakerExternalGrants`, which checks an invoker's setting.
 //!
 //! `main → handler → lifecycle (with removal, apply and patience) → the rest`. `request`, `response_url`, `properties`, `owner`,
-//! `role`, `trust`, `authority`, `bounds`, `role_plan`, `trust_plan`, `rights`, `role_retire`, `adopt`, `pack`, `group`, `member`, `grants`, `found` and `step` are pure; `iam` and `callback` have the
+//! `role`, `trust`, `authority`, `bounds`, `role_plan`, `trust_plan`, `rights`, `role_retire`, `adopt`, `pack`, `distrust`, `group`, `member`, `grants`, `found` and `step` are pure; `iam` and `callback` have the
 //! effects, one service each.
 
 mod adopt;
@@ -14,6 +14,7 @@ pub mod aws;
 mod bounds;
 pub mod callback;
 pub mod code;
+mod distrust;
 pub mod error;
 pub mod found;
 pub mod grants;

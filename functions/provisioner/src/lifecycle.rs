@@ -137,7 +137,14 @@ impl Lifecycle<'_> {
         let state = observed.await.map_err(|failure| self.unread::<H>(failure))?;
         let permit = H::permit(&wish.spec, &self.owner, &state, self.authority, self.defaults);
         let permit = permit.map_err(|why| Error::Refused(Code::NotPermitted, why));
-        let plan = H::converge(&wish.spec, &self.owner, &state, wish.old.as_ref(), wish.before.as_ref());
+        let unnamed = H::unnamed(&state, &self.owner, &self.defaults.adopt_arns);
+        // Nothing of it was written since it was named: no read can lag behind that.
+        let before = wish.before.as_ref().filter(|_| unnamed.is_none());
+        let plan = H::converge(&wish.spec, &self.owner, &state, wish.old.as_ref(), before);
+        let plan = match unnamed {
+            Some(why) if !plan.as_ref().is_ok_and(|plan| plan.steps.is_empty()) => Err(why),
+            _ => plan,
+        };
         let plan = plan
             .map_err(|why| Error::Refused(Code::PlanRefused, why))
             .and_then(|plan| self.check::<H>(&wish.spec, plan));

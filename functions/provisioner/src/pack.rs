@@ -98,7 +98,7 @@ pub(crate) fn pack(
             Some(policy) if owner.owns(&policy.tags) => {}
             Some(policy) => claim_policy(spec, arn, policy)?,
             // To be made, beside an adopted role it may be.
-            None => spec.adopt.iter().try_for_each(|adopt| adopt.allow(&arn.to_string(), &arn.path))?,
+            None => spec.adopt.iter().try_for_each(|adopt| adopt.allow_new(&arn.to_string(), &arn.path))?,
         }
     }
     Ok(buckets)

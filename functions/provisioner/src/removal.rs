@@ -51,6 +51,11 @@ impl Lifecycle<'_> {
         loop {
             let observed = self.patiently(async || H::observe_all(self.iam, &place, &self.owner).await);
             let state = observed.await.map_err(|failure| self.unread::<H>(failure))?;
+            if !H::removes_adopted(&place)
+                && let Some(why) = H::unnamed(&state, &self.owner, &self.defaults.adopt_arns)
+            {
+                return Err(Error::Refused(Code::DeletionRefused, why));
+            }
             if (known == Known::AsStray || H::is_unseen(&state, &self.owner))
                 && let Some(wait) = gone.next()
             {

@@ -158,9 +158,12 @@ impl RoleSpec {
 
     /// Whether a role, and the first of its policies, may be adopted there.
     pub fn may_adopt_at(&self, there: &RolePlace) -> bool {
-        let policy = there.policy_arn(0).map(|arn| arn.to_string());
-        let arns = [Some(there.role_arn().to_string()), policy];
-        self.adopt.as_ref().is_some_and(|adopt| arns.iter().flatten().all(|arn| adopt.allow(arn, &there.path).is_ok()))
+        let (role, policy) = (there.role_arn().to_string(), there.policy_arn(0).map(|arn| arn.to_string()));
+        let allows = |adopt: &Adoption| {
+            let beside = policy.iter().all(|policy| adopt.allow_new(policy, &there.path).is_ok());
+            adopt.allow_existing(&role).is_ok() && beside
+        };
+        self.adopt.as_ref().is_some_and(allows)
     }
 
     /// The permission document for some of the wish's resources.

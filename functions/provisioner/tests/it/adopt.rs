@@ -210,29 +210,43 @@ async fn u18_a_boundary_just_put_is_waited_for() {
     assert!(stage.iam.take_calls().iter().any(|call| call.starts_with("AttachRolePolicy") && !call.contains('!')));
 }
 
-/// Below the path too: a role without the boundary can be given back only where the
-/// boundary can be taken off.
+/// Below the path too, and with the boundary: what others made is taken over only by name.
 #[tokio::test(start_paused = true)]
-async fn a_role_without_the_boundary_must_be_named() {
-    let arn = "arn:aws:iam::111122223333:role/sagemaker-external/SageMakerExternal";
-    for (named, boundary, adopted) in [("", None, false), (arn, None, true), ("", Some(BOUNDARY), true)] {
-        let stage = by_hand(named);
-        {
-            let mut world = stage.iam.world();
-            world.policies.clear();
-            let role = world.roles.get_mut("sagemakerexternal").unwrap();
-            (role.path, role.boundary) = ("/sagemaker-external/".to_owned(), boundary.map(str::to_owned));
-            role.attached.clear();
+async fn below_the_path_what_is_adopted_must_be_named_too() {
+    let role_arn = "arn:aws:iam::111122223333:role/sagemaker-external/SageMakerExternal";
+    let policy_arn = "arn:aws:iam::111122223333:policy/sagemaker-external/SageMakerExternalInvokeEndpoint";
+    let group_arn = "arn:aws:iam::111122223333:group/sagemaker-external/SagemakerTester";
+    for (properties, arns) in [(role(), &[role_arn, policy_arn][..]), (group(), &[group_arn])] {
+        for boundary in [None, Some(BOUNDARY)] {
+            let moved = |named: &str| {
+                let stage = by_hand(named);
+                {
+                    let mut world = stage.iam.world();
+                    let path = || "/sagemaker-external/".to_owned();
+                    let role = world.roles.get_mut("sagemakerexternal").unwrap();
+                    (role.path, role.boundary) = (path(), boundary.map(str::to_owned));
+                    role.attached = BTreeSet::from([policy_arn.to_owned()]);
+                    world.policies.get_mut("sagemakerexternalinvokeendpoint").unwrap().path = path();
+                    world.groups.get_mut("sagemakertester").unwrap().path = path();
+                }
+                stage
+            };
+            for missing in arns {
+                let rest: Vec<&str> = arns.iter().copied().filter(|arn| arn != missing).collect();
+                let stage = moved(&rest.join(","));
+                let before = held(&stage);
+                let (reason, _) = stage.fail(&create(&adopting(properties.clone()))).await;
+                let says =
+                    format!("OnExisting: {missing} exists already; name it in AdoptArns of the provisioner's stack");
+                assert!(reason.starts_with(&says), "{reason}");
+                assert_eq!(held(&stage), before);
+            }
+            let stage = moved(&arns.join(","));
+            let before = held(&stage);
+            let id = stage.created(&create(&adopting(properties.clone()))).await;
+            stage.succeed(&delete(&id, &adopting(properties.clone()))).await;
+            assert_eq!(held(&stage), before);
         }
-        let before = held(&stage);
-        if adopted {
-            let id = stage.created(&create(&adopting(role()))).await;
-            stage.succeed(&delete(&id, &adopting(role()))).await;
-        } else {
-            let (reason, _) = stage.fail(&create(&adopting(role()))).await;
-            assert!(reason.contains("has not the provisioner's boundary; name it in AdoptArns"), "{reason}");
-        }
-        assert_eq!(held(&stage), before);
     }
 }
 

@@ -3,7 +3,9 @@
 use serde_json::json;
 
 use crate::iam::Fault;
-use crate::stage::{GROUP_ARN, POLICY_ARN, ROLE_ARN, Stage, create, delete, group, role, update, with, writes};
+use crate::stage::{
+    GROUP_ARN, POLICY_ARN, ROLE_ARN, Stage, create, delete, group, role, settings, update, with, writes,
+};
 
 /// C21, U10, U11, U37: everything that hangs on the role goes before it, in order.
 #[tokio::test(start_paused = true)]
@@ -281,7 +283,7 @@ async fn c16_policies_of_any_number_are_found() {
 async fn u15_a_lost_trust_does_not_block_the_give_back() {
     let caller = "arn:aws:iam::444455556666:role/Caller";
     for (tries, lost) in [(3, false), (usize::MAX, true)] {
-        let stage = Stage::new();
+        let stage = Stage::with(settings(&[("ADOPT_ARNS", &[ROLE_ARN, POLICY_ARN].join(","))]));
         let theirs = with(role(), json!({"TrustedPrincipalArns": [caller], "TrustedAccountIds": []}));
         stage.created(&create(&theirs)).await;
         {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::iam::{Fault, Group, json as document};
-use crate::stage::{GROUP_ARN, Stage, create, delete, group, update, with, writes};
+use crate::stage::{GROUP_ARN, Stage, create, delete, group, settings, update, with, writes};
 
 const ROLE: &str = "arn:aws:iam::777788889999:role/sagemaker-external/SageMakerExternal";
 
@@ -268,7 +268,7 @@ async fn c14_a_renamed_policy_is_swapped_in_place() {
 /// and does not blame the roles.
 #[tokio::test(start_paused = true)]
 async fn a_group_with_too_many_members_is_not_adopted() {
-    let stage = Stage::new();
+    let stage = Stage::with(settings(&[("ADOPT_ARNS", GROUP_ARN)]));
     let members: Vec<String> = (0..120).map(|n| format!("firstname.lastname.{n:03}")).collect();
     let members: Vec<&str> = members.iter().map(String::as_str).collect();
     let theirs = by_hand(&[], &members);

@@ -20,6 +20,7 @@ mod drift;
 mod dry_run;
 mod environment;
 mod events;
+mod forged;
 mod give_back;
 mod grants;
 mod group;
