@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::stage::{POLICY_ARN, Stage, create, group, role, update, with};
+use crate::stage::{POLICY_ARN, ROLE_ARN, Stage, create, group, role, settings, update, with};
 
 /// C38: what others changed is logged as theirs, a line a step, whether or not the wish
 /// changes too, in a dry run and for an adopted role as well; nothing else is.
@@ -18,7 +18,7 @@ async fn c38_drift_is_logged_as_drift() {
     let (dry, adopt) = (json!({"DryRun": "true"}), json!({"OnExisting": "Adopt"}));
     for adopted in [false, true] {
         for change in [json!({}), wine.clone(), with(wine.clone(), dry.clone())] {
-            let stage = Stage::new();
+            let stage = Stage::with(settings(&[("ADOPT_ARNS", &[ROLE_ARN, POLICY_ARN].join(","))]));
             let wish = if adopted { with(role(), adopt.clone()) } else { role() };
             let id = stage.created(&create(&wish)).await;
             if adopted {

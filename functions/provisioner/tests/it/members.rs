@@ -7,13 +7,13 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::iam::{Fault, Group, json as document};
-use crate::stage::{GROUP_ARN, Stage, create, delete, group, update, with, writes};
+use crate::stage::{GROUP_ARN, Stage, create, delete, group, settings, update, with, writes};
 
 const ADD: &str = "AddUserToGroup SagemakerTester";
 const REMOVE: &str = "RemoveUserFromGroup SagemakerTester";
 
 fn stage() -> Stage {
-    let stage = Stage::new();
+    let stage = Stage::with(settings(&[("ADOPT_ARNS", GROUP_ARN)]));
     stage.iam.world().users.extend(["alice", "bob", "carol", "dave"].map(str::to_owned));
     stage
 }

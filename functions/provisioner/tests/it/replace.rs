@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::iam::{Fault, Role};
-use crate::stage::{ROLE_ARN, Stage, create, delete, role, update, with, writes};
+use crate::stage::{ROLE_ARN, Stage, create, delete, role, settings, update, with, writes};
 
 const NEW_ARN: &str = "arn:aws:iam::111122223333:role/sagemaker-external/New";
 
@@ -219,7 +219,8 @@ async fn c18_a_failing_rollback_keeps_the_old_role() {
 #[tokio::test(start_paused = true)]
 async fn c18_a_failed_replacement_gives_back_what_it_adopted() {
     for undone_at_once in [true, false] {
-        let stage = Stage::new();
+        let hand = "arn:aws:iam::111122223333:role/sagemaker-external/Hand";
+        let stage = Stage::with(settings(&[("ADOPT_ARNS", hand)]));
         let mine = with(role(), json!({"RoleName": "Mine", "PolicyName": "MineToo"}));
         let id = stage.created(&create(&mine)).await;
         {
