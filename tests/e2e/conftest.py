@@ -10,7 +10,7 @@ from tests.cloud import process
 from tests.cloud.canaries import MOST
 from tests.cloud.client import Cloud
 from tests.cloud.endpoints import CHILD, PARENT, REGION, Endpoint
-from tests.e2e.world import GRANTED, LAB, World
+from tests.e2e.world import GRANTED, LAB, ROTATING, World
 
 DIRECTORY = deploy.ROOT / "target" / "e2e"
 
@@ -41,8 +41,7 @@ def world(cloud: Cloud) -> World:
             "TrustedAccountIds": [CHILD],
             "InferenceComponentNames": ["adapter-a"],
             "AsyncInvocations": "true",
-            # A customer of the example with several children, whom other stacks than this one trust.
-            "GrantableAccountIds": [LAB],
+            "GrantableAccountIds": [LAB, ROTATING],
             # What is printed at any level is searched for secrets at the end.
             "LogLevel": "TRACE",
         },

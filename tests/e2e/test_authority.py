@@ -14,7 +14,7 @@ from tests.e2e.world import PATH
 from tests.holdings import holdings
 
 # Accounts of their own: each test begins and ends with nothing in them.
-PARENT, CHILD = "232323232323", "242424242424"
+PARENT, CHILD = "323232323232", "242424242424"
 STACK, OTHER = "bounds", "somebody-elses"
 # Of another account; nobody assumes it.
 GRANTED = f"arn:aws:iam::{PARENT}:role{PATH}Granted"

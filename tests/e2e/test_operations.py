@@ -10,10 +10,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from tests import deploy, people
 from tests.cloud.endpoints import PARENT
+from tests.e2e.world import ROTATING as CHILD
 from tests.e2e.world import World
 
-# An account of its own.
-CHILD = "232323232323"
 STACK = "rotating"
 OLD, NEW = "rotated-out", "rotated-in"
 

@@ -12,7 +12,7 @@ from tests.e2e.world import PATH, as_list
 from tests.holdings import holdings
 
 # An account of its own: each test begins and ends with nothing in it.
-ACCOUNT, PARENT = "212121212121", "131313131313"
+ACCOUNT, PARENT = "262626262626", "131313131313"
 NAME = "child"
 GROUP = f"arn:aws:iam::{ACCOUNT}:group{PATH}SagemakerTester"
 BY_HAND = f"arn:aws:iam::{ACCOUNT}:group/ByHand"

@@ -16,8 +16,8 @@ from tests.deploy import Stack
 GRANTED = ("iris", "echo", "Echo-Capital", "gone")
 # Exists in the parent's account and is not granted.
 OUTSIDE = "churn"
-# An account that only other stacks grant to.
-LAB = "222233334444"
+# Accounts that only other stacks of the parent grant to.
+LAB, ROTATING = "222233334444", "232323232323"
 # The path below which the provisioner makes everything.
 PATH = "/sagemaker-external/"
 
