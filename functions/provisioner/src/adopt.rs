@@ -7,6 +7,7 @@ use sagemaker_external::arn::PolicyArn;
 
 use crate::found::{self, FoundPolicy, FoundRole, is_marked};
 use crate::owner::Owner;
+use crate::ownership::unproven_role;
 use crate::role::{RolePlace, RoleSpec};
 use crate::role_plan::{Policy, Role, RoleState};
 use crate::step::Tags;
@@ -22,7 +23,7 @@ const TAGS: usize = 50;
 /// nobody's that is to be adopted: then `true`.
 pub(crate) fn claim(spec: &RoleSpec, owner: &Owner, role: &Role) -> Result<bool, String> {
     let place = &spec.place;
-    let ours = owner.owns(&role.tags);
+    let ours = role.is_ours(owner);
     match &spec.adopt {
         _ if ours => {}
         Some(adopt) if !Owner::is_anyones(&role.tags) => {
@@ -32,6 +33,9 @@ pub(crate) fn claim(spec: &RoleSpec, owner: &Owner, role: &Role) -> Result<bool,
             there.policy_arn(0).map_or(Ok(()), |policy| adopt.allow_new(&policy.to_string(), &policy.path))?;
         }
         _ => {
+            if let Some(why) = unproven_role(place, owner, role) {
+                return Err(format!("RoleName: {why}"));
+            }
             return Err(taken("RoleName", &format!("role {}", role.arn), Owner::is_anyones(&role.tags)));
         }
     }
@@ -96,7 +100,7 @@ pub(crate) fn found_policy(
     role: Option<&Role>,
     owner: &Owner,
 ) -> Option<FoundPolicy> {
-    if owner.owns(&policy.tags) { FoundPolicy::read(&policy.tags) } else { Some(FoundPolicy::of(arn, policy, role)) }
+    if policy.is_ours(owner) { FoundPolicy::read(&policy.tags) } else { Some(FoundPolicy::of(arn, policy, role)) }
 }
 
 /// The keys of tags that stood there are nobody's to set: what they stood for could not

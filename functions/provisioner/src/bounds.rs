@@ -27,7 +27,7 @@ pub(crate) fn check_role(
     state: &RoleState,
     authority: &Authority,
 ) -> Result<(), String> {
-    let role = state.role.as_ref().filter(|role| owner.owns(&role.tags));
+    let role = state.role.as_ref().filter(|role| role.is_ours(owner));
     let trusted = role.map(|role| trusted(&role.trust, &spec.place.account)).unwrap_or_default();
     let stranger = |who: &&String| !authority.may_trust(who) && !trusted.contains(*who);
     if let Some(who) = spec.trust.principals.iter().find(stranger) {
@@ -36,7 +36,7 @@ pub(crate) fn check_role(
     if authority.any_endpoint() {
         return Ok(());
     }
-    let policies = state.policies.values().filter(|policy| owner.owns(&policy.tags));
+    let policies = state.policies.values().filter(|policy| policy.is_ours(owner));
     let documents = policies.filter_map(|policy| serde_json::from_str(&policy.document).ok());
     let held: Vec<Right> = documents.flat_map(|document| rights(&document)).collect();
     let wanted = rights(&spec.permissions(&spec.resources));

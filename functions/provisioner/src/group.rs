@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use crate::found::{Adoption, FoundGroup};
 use crate::member::Member;
 use crate::owner::Owner;
+use crate::ownership::Evidence;
 use crate::properties::Properties;
 use crate::request::Home;
 use crate::role::Defaults;
@@ -33,8 +34,8 @@ pub struct GroupPlace {
     pub users: BTreeSet<Member>,
     /// Whether a Delete removes what was adopted, too.
     pub remove_adopted: bool,
-    /// Whether CloudFormation names the group by the id that we gave.
-    pub proven: bool,
+    /// What tells whose the group is, besides what IAM shows.
+    pub evidence: Evidence,
 }
 
 impl GroupPlace {
@@ -52,7 +53,7 @@ impl GroupPlace {
             policy_name: p.parsed("PolicyName").ok().flatten().or_else(|| POLICY_NAME.parse().ok())?,
             users: p.list("UserNames").unwrap_or_default().into_iter().map(Member::from).collect(),
             remove_adopted: p.removes_adopted().unwrap_or(false),
-            proven: false,
+            evidence: Evidence::of(&p, defaults),
         })
     }
 }
@@ -87,7 +88,7 @@ impl GroupSpec {
             policy_name: p.parsed_or("PolicyName", POLICY_NAME)?,
             users,
             remove_adopted: p.removes_adopted()?,
-            proven: false,
+            evidence: Evidence::of(&p, defaults),
         };
         let (adopt, dry_run) = (p.adoption(defaults)?, p.flag("DryRun")?);
         let spec = Self { place, role_arns, api_arns, adopt, dry_run };

@@ -15,6 +15,7 @@ use crate::half::{Data, Half, Plan, Retirement};
 use crate::iam::{Iam, Made};
 use crate::member::Member;
 use crate::owner::Owner;
+use crate::ownership::prove_group;
 use crate::request::Home;
 use crate::role::Defaults;
 use crate::step::Step;
@@ -41,7 +42,8 @@ impl Half for GroupHalf {
 
     fn named(id: &str, traced: GroupPlace) -> Option<GroupPlace> {
         let GroupArn { account, path, name } = id.parse().ok()?;
-        (account == traced.account).then_some(GroupPlace { path, name, proven: true, ..traced })
+        let evidence = traced.evidence.named();
+        (account == traced.account).then_some(GroupPlace { path, name, evidence, ..traced })
     }
 
     fn id(place: &GroupPlace) -> String {
@@ -81,6 +83,7 @@ impl Half for GroupHalf {
         {
             spec.place.path = group.arn.path;
         }
+        spec.place.evidence.by_id = id.is_some_and(|id| id == Self::id(&spec.place));
         Ok(spec)
     }
 
@@ -106,7 +109,7 @@ impl Half for GroupHalf {
     }
 
     fn proven(place: &GroupPlace) -> GroupPlace {
-        GroupPlace { proven: true, ..place.clone() }
+        GroupPlace { evidence: place.evidence.clone().named(), ..place.clone() }
     }
 
     fn without_refused(_: &GroupSpec, _: &Step, _: &Failure) -> Option<(GroupSpec, Vec<String>)> {
@@ -120,14 +123,16 @@ impl Half for GroupHalf {
     async fn observe(
         iam: &Iam,
         place: &GroupPlace,
-        _: Option<&GroupPlace>,
-        _: &Owner,
+        old: Option<&GroupPlace>,
+        owner: &Owner,
     ) -> Result<Option<Group>, Failure> {
-        iam.group_state(place).await
+        let mut group = iam.group_state(place).await?;
+        group.iter_mut().for_each(|group| prove_group(group, place, old, owner));
+        Ok(group)
     }
 
-    async fn observe_all(iam: &Iam, place: &GroupPlace, _: &Owner) -> Result<Option<Group>, Failure> {
-        iam.group_state(place).await
+    async fn observe_all(iam: &Iam, place: &GroupPlace, owner: &Owner) -> Result<Option<Group>, Failure> {
+        Self::observe(iam, place, None, owner).await
     }
 
     fn converge(

@@ -13,6 +13,7 @@ use crate::found::FoundGroup;
 use crate::group::{GroupPlace, GroupSpec, fits};
 use crate::member::Member;
 use crate::owner::{Owner, SID_PREFIX};
+use crate::ownership::{is_bare_and_named, unproven_group};
 use crate::step::Step;
 
 /// What was read of IAM about one group; `None` where there is none.
@@ -26,13 +27,17 @@ pub struct Group {
     pub attached: BTreeSet<String>,
     /// Made so recently that a Create of ours can be the one that made it.
     pub is_new: bool,
+    /// The inline policy by which it is ours though the mark is gone (see
+    /// [`crate::ownership`]).
+    pub proven: Option<String>,
 }
 
 impl Group {
-    /// Names of the inline policies that carry this owner's Sid.
+    /// Names of the inline policies that carry this owner's Sid, or are proven ours without.
     pub(crate) fn marked<'a>(&'a self, owner: &Owner) -> impl Iterator<Item = &'a String> {
         let sid = owner.sid();
-        self.inline.iter().filter(move |(_, document)| sids(document).contains(&sid)).map(|(name, _)| name)
+        let ours = move |name: &String, text: &str| sids(text).contains(&sid) || self.proven.as_ref() == Some(name);
+        self.inline.iter().filter(move |(name, text)| ours(name, text)).map(|(name, _)| name)
     }
 
     /// What it was like before this owner adopted it, if it did.
@@ -55,6 +60,12 @@ impl Group {
         self.found(owner).is_some() || !marks.into_iter().any(|sid| sid.starts_with(SID_PREFIX))
     }
 
+    /// Whether an inline policy carries another owner's Sid.
+    pub(crate) fn is_anothers(&self, owner: &Owner) -> bool {
+        let marks = self.inline.values().flat_map(|document| sids(document));
+        marks.into_iter().any(|sid| sid.starts_with(SID_PREFIX) && sid != owner.sid())
+    }
+
     /// Marked, or what a Create leaves that was cut off before it could mark it.
     pub fn is_begun(&self, owner: &Owner) -> bool {
         self.is_marked(owner) || (self.is_blank() && self.is_new)
@@ -63,7 +74,7 @@ impl Group {
     /// The name of the inline policy that `name` stands for. IAM compares the names of
     /// other entities without regard to case and does not say how it compares these, so
     /// two names that differ in case only are taken for one: the policy stays where it is.
-    fn policy_name(&self, name: &PolicyName) -> String {
+    pub(crate) fn policy_name(&self, name: &PolicyName) -> String {
         let is_same = |held: &&String| held.eq_ignore_ascii_case(name.as_str());
         let held = || self.inline.keys().find(is_same).cloned();
         if self.inline.contains_key(name.as_str()) { name.to_string() } else { held().unwrap_or(name.to_string()) }
@@ -81,7 +92,7 @@ impl Group {
 
     /// A group without rights: what a Create leaves that was cut off after its
     /// first call, and all that can be taken over without a proof of ownership.
-    fn is_blank(&self) -> bool {
+    pub(crate) fn is_blank(&self) -> bool {
         self.inline.is_empty() && self.attached.is_empty()
     }
 }
@@ -140,9 +151,12 @@ pub fn converge(
 pub fn retire(place: &GroupPlace, owner: &Owner, state: Option<&Group>) -> Result<(Vec<Step>, Vec<String>), String> {
     let Some(group) = state else { return Ok((Vec::new(), Vec::new())) };
     let marked: BTreeSet<String> = group.marked(owner).cloned().collect();
-    let here = group.arn == place.group_arn() && (place.proven || group.is_new);
+    if let Some(why) = unproven_group(place, owner, group).filter(|_| !is_bare_and_named(place, group)) {
+        return Err(why);
+    }
+    let here = group.arn == place.group_arn() && (place.evidence.by_id || group.is_new);
     let half_made = here && group.is_blank() && group.users.is_subset(&place.users);
-    let ours = !marked.is_empty() || half_made;
+    let ours = !marked.is_empty() || half_made || is_bare_and_named(place, group);
     if !ours {
         return Ok((Vec::new(), vec![format!("group {} was not made by this resource", group.arn)]));
     }
@@ -197,12 +211,15 @@ fn claim(spec: &GroupSpec, owner: &Owner, group: &Group) -> Result<bool, String>
     let here = group.arn.path == place.path && place.path.as_str().starts_with(fence(spec));
     let half_made = here && group.is_new && group.is_blank() && group.users.is_subset(&place.users);
     let adopting = match &spec.adopt {
-        _ if marked || half_made => false,
+        _ if marked || half_made || is_bare_and_named(place, group) => false,
         Some(adopt) if group.is_adoptable(owner) => {
             adopt.allow_existing(&group.arn.to_string())?;
             true
         }
         _ => {
+            if let Some(why) = unproven_group(place, owner, group) {
+                return Err(format!("GroupName: {why}"));
+            }
             return Err(taken("GroupName", &format!("group {}", group.arn), !group.is_adoptable(owner)));
         }
     };

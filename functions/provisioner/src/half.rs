@@ -15,6 +15,7 @@ use crate::distrust::distrusted;
 use crate::found::FoundRole;
 use crate::iam::{Iam, Made, Numbers};
 use crate::owner::Owner;
+use crate::ownership::prove_role;
 use crate::pack::MOST_POLICIES;
 use crate::request::Home;
 use crate::role::{Defaults, RolePlace, RoleSpec};
@@ -79,7 +80,7 @@ pub trait Half {
     /// The same place, where this run has seen the owner's mark.
     fn proven(place: &Self::Place) -> Self::Place;
     /// The wish, at the path where something to be adopted already stands, or something
-    /// adopted that `id` names.
+    /// adopted that `id` names; with a note where `id` names the very entity.
     fn located(
         iam: &Iam,
         spec: Self::Spec,
@@ -152,7 +153,8 @@ impl Half for RoleHalf {
 
     fn named(id: &str, traced: RolePlace) -> Option<RolePlace> {
         let RoleArn { account, path, name } = id.parse().ok()?;
-        (account == traced.account).then_some(RolePlace { path, name, ..traced })
+        let evidence = traced.evidence.named();
+        (account == traced.account).then_some(RolePlace { path, name, evidence, ..traced })
     }
 
     fn id(place: &RolePlace) -> String {
@@ -177,7 +179,7 @@ impl Half for RoleHalf {
     }
 
     fn foreign(spec: &RoleSpec, owner: &Owner, state: &RoleState, _: Option<&RolePlace>) -> Vec<String> {
-        let Some(role) = state.role.as_ref().filter(|role| owner.owns(&role.tags) || spec.adopt.is_some()) else {
+        let Some(role) = state.role.as_ref().filter(|role| role.is_ours(owner) || spec.adopt.is_some()) else {
             return Vec::new();
         };
         let numbered = (0..MOST_POLICIES).map_while(|index| spec.place.policy_arn(index));
@@ -199,12 +201,13 @@ impl Half for RoleHalf {
                 spec.place = there;
             }
         }
+        spec.place.evidence.by_id = id.is_some_and(|id| id == Self::id(&spec.place));
         Ok(spec)
     }
 
     fn is_begun(state: &RoleState, owner: &Owner) -> bool {
-        let role = state.role.as_ref().map(|role| &role.tags);
-        role.into_iter().chain(state.policies.values().map(|policy| &policy.tags)).any(|tags| owner.owns(tags))
+        let policies = || state.policies.values().any(|policy| policy.is_ours(owner));
+        state.role.as_ref().is_some_and(|role| role.is_ours(owner)) || policies()
     }
 
     fn is_owned(state: &RoleState, owner: &Owner) -> bool {
@@ -216,8 +219,8 @@ impl Half for RoleHalf {
     }
 
     fn is_unseen(state: &RoleState, owner: &Owner) -> bool {
-        let policies = || state.policies.values().any(|policy| owner.owns(&policy.tags));
-        state.role.as_ref().is_none_or(|role| owner.owns(&role.tags) && !policies())
+        let policies = || state.policies.values().any(|policy| policy.is_ours(owner));
+        state.role.as_ref().is_none_or(|role| role.is_ours(owner) && !policies())
     }
 
     fn contradiction(place: &RolePlace, state: &RoleState, owner: &Owner) -> Option<String> {
@@ -235,7 +238,7 @@ impl Half for RoleHalf {
             }
             None => {
                 let on_ours = |roles: &BTreeSet<String>| roles.iter().any(|name| name == place.name.as_str());
-                let mut ours = state.policies.iter().filter(|(_, policy)| owner.owns(&policy.tags));
+                let mut ours = state.policies.iter().filter(|(_, policy)| policy.is_ours(owner));
                 (ours.find(|(_, policy)| on_ours(&policy.roles))?.0.clone(), "the role")
             }
         };
@@ -263,11 +266,15 @@ impl Half for RoleHalf {
         also: Option<&RolePlace>,
         owner: &Owner,
     ) -> Result<RoleState, Failure> {
-        iam.role_state(place, also, owner, Numbers::Counted).await
+        let mut state = iam.role_state(place, also, owner, Numbers::Counted).await?;
+        prove_role(&mut state, place, also, owner);
+        Ok(state)
     }
 
     async fn observe_all(iam: &Iam, place: &RolePlace, owner: &Owner) -> Result<RoleState, Failure> {
-        iam.role_state(place, None, owner, Numbers::All).await
+        let mut state = iam.role_state(place, None, owner, Numbers::All).await?;
+        prove_role(&mut state, place, None, owner);
+        Ok(state)
     }
 
     fn converge(

@@ -3,7 +3,7 @@
 //! that owns the endpoint, `Custom::SageMakerExternalGroup` in the one that calls it;
 //! and `Custom::SageMakerExternalGrants`, which checks an invoker's setting.
 //!
-//! `main → handler → lifecycle (with removal, apply and patience) → the rest`. `request`, `response_url`, `properties`, `owner`,
+//! `main → handler → lifecycle (with removal, apply and patience) → the rest`. `request`, `response_url`, `properties`, `owner`, `ownership`,
 //! `role`, `trust`, `authority`, `bounds`, `role_plan`, `trust_plan`, `rights`, `role_retire`, `adopt`, `pack`, `distrust`, `group`, `member`, `grants`, `found` and `step` are pure; `iam` and `callback` have the
 //! effects, one service each.
 
@@ -27,6 +27,7 @@ pub mod iam;
 pub mod lifecycle;
 pub mod member;
 pub mod owner;
+pub mod ownership;
 mod pack;
 mod patience;
 pub mod progress;

@@ -23,6 +23,11 @@ pub struct Owner {
 }
 
 impl Owner {
+    /// The keys of the tags that roles and policies carry.
+    pub fn tag_keys() -> [&'static str; TAG_COUNT] {
+        [STACK_TAG, RESOURCE_TAG]
+    }
+
     /// The tags that roles and policies carry.
     pub fn tags(&self) -> BTreeMap<String, String> {
         [(STACK_TAG, &self.stack_id), (RESOURCE_TAG, &self.logical_id)]
@@ -33,6 +38,11 @@ impl Owner {
     /// Whether these tags are this owner's.
     pub fn owns(&self, tags: &BTreeMap<String, String>) -> bool {
         self.tags().iter().all(|(key, value)| tags.get(key) == Some(value))
+    }
+
+    /// Whether these tags are another owner's.
+    pub fn is_anothers(&self, tags: &BTreeMap<String, String>) -> bool {
+        self.tags().iter().any(|(key, value)| tags.get(key).is_some_and(|held| held != value))
     }
 
     /// Whether these tags are some owner's, this one or another.

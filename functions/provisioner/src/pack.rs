@@ -95,7 +95,7 @@ pub(crate) fn pack(
             Some(policy) if !usable(spec, owner, policy) => {
                 return Err(taken("PolicyName", &format!("policy {arn}"), Owner::is_anyones(&policy.tags)));
             }
-            Some(policy) if owner.owns(&policy.tags) => {}
+            Some(policy) if policy.is_ours(owner) => {}
             Some(policy) => claim_policy(spec, arn, policy)?,
             // To be made, beside an adopted role it may be.
             None => spec.adopt.iter().try_for_each(|adopt| adopt.allow_new(&arn.to_string(), &arn.path))?,
@@ -176,5 +176,5 @@ pub(crate) fn named_resources(document: &str) -> Vec<String> {
 
 /// Ours, or nobody's and to be adopted.
 fn usable(spec: &RoleSpec, owner: &Owner, policy: &Policy) -> bool {
-    owner.owns(&policy.tags) || (spec.adopt.is_some() && !Owner::is_anyones(&policy.tags))
+    policy.is_ours(owner) || (spec.adopt.is_some() && !Owner::is_anyones(&policy.tags))
 }

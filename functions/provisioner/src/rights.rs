@@ -32,7 +32,7 @@ pub(crate) fn rights(
     let mut steps = Vec::new();
     let mut attached = attached.clone();
     let unwanted: Vec<_> = newest_first(state)
-        .filter(|(arn, policy)| owner.owns(&policy.tags) && wanted.iter().all(|(wanted, _)| wanted != *arn))
+        .filter(|(arn, policy)| policy.is_ours(owner) && wanted.iter().all(|(wanted, _)| wanted != *arn))
         .collect();
     let detach = |arn: &PolicyArn| Step::Detach { role: role.to_string(), policy: arn.to_string() };
     for (arn, resources) in wanted {
@@ -44,7 +44,7 @@ pub(crate) fn rights(
                 let own = |key: &&String| found.as_ref().is_none_or(|found| !found.tags.contains(*key));
                 let old_own = old_tags.iter().filter(own).cloned().collect();
                 let (tag, untag) = tag_difference(&policy.tags, &tags, &old_own, &Keys::OfPolicy);
-                if owner.owns(&policy.tags) && !tag.is_empty() {
+                if policy.is_ours(owner) && !tag.is_empty() {
                     steps.push(Step::TagPolicy { policy: arn.clone(), tags: tag });
                 }
                 if !untag.is_empty() {

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::found::Adoption;
 use crate::owner::{TAG_COUNT, TAG_PREFIX};
+use crate::ownership::Evidence;
 use crate::properties::Properties;
 use crate::request::Home;
 use crate::trust::{Trust, traced, trust};
@@ -68,6 +69,8 @@ pub struct RolePlace {
     /// Whether IAM refuses the trust that an adopted role was found with, because it
     /// names a principal that is gone: then it is given back with a closed one.
     pub trust_is_lost: bool,
+    /// What tells whose the role is, besides what IAM shows.
+    pub evidence: Evidence,
 }
 
 impl RolePlace {
@@ -98,6 +101,7 @@ impl RolePlace {
             principals: traced(&p, home),
             remove_adopted: p.removes_adopted().unwrap_or(false),
             trust_is_lost: false,
+            evidence: Evidence::of(&p, defaults),
         })
     }
 }
@@ -137,6 +141,7 @@ impl RoleSpec {
             principals: trust.principals.clone(),
             remove_adopted: p.removes_adopted()?,
             trust_is_lost: false,
+            evidence: Evidence::of(&p, defaults),
         };
         let regions = regions(&p, home)?;
         let (resources, endpoint_arns) = resources(&p, home, &regions)?;

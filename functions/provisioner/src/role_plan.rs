@@ -37,6 +37,8 @@ pub struct Role {
     pub max_session: i32,
     pub boundary: Option<String>,
     pub tags: Tags,
+    /// Whether it is ours though its mark is not whole (see [`crate::ownership`]).
+    pub proven: bool,
     /// ARNs of the attached policies, AWS's own and strangers' too.
     pub attached: BTreeSet<String>,
     pub inline: Vec<String>,
@@ -50,9 +52,23 @@ pub struct Policy {
     pub versions: Vec<String>,
     pub default_version: String,
     pub tags: Tags,
+    /// As of the role.
+    pub proven: bool,
     pub roles: BTreeSet<String>,
     /// Users and groups that it is attached to.
     pub others: BTreeSet<String>,
+}
+
+impl Role {
+    pub fn is_ours(&self, owner: &Owner) -> bool {
+        owner.owns(&self.tags) || self.proven
+    }
+}
+
+impl Policy {
+    pub fn is_ours(&self, owner: &Owner) -> bool {
+        owner.owns(&self.tags) || self.proven
+    }
 }
 
 /// The steps to what `spec` wishes (none when it is so already), and the policies
@@ -141,7 +157,7 @@ fn adopted(
     wanted: &[(PolicyArn, BTreeSet<String>)],
 ) -> impl Iterator<Item = Step> {
     let found = wanted.iter().filter_map(|(arn, _)| state.policies.get_key_value(arn));
-    let found = found.filter(|(_, policy)| !owner.owns(&policy.tags)).map(|(arn, policy)| {
+    let found = found.filter(|(_, policy)| !policy.is_ours(owner)).map(|(arn, policy)| {
         let found = FoundPolicy::of(arn, policy, state.role.as_ref()).tags();
         let tags = wished_tags(&spec.tags, owner).into_iter().chain(found).collect();
         Step::TagPolicy { policy: arn.clone(), tags }
@@ -170,7 +186,7 @@ pub(crate) fn newest_first(state: &RoleState) -> impl Iterator<Item = (&PolicyAr
 }
 
 pub(crate) fn is_ours(arn: &str, owner: &Owner, state: &RoleState) -> bool {
-    arn.parse().ok().and_then(|arn: PolicyArn| state.policies.get(&arn)).is_some_and(|p| owner.owns(&p.tags))
+    arn.parse().ok().and_then(|arn: PolicyArn| state.policies.get(&arn)).is_some_and(|policy| policy.is_ours(owner))
 }
 
 pub(crate) fn wished_tags(tags: &Tags, owner: &Owner) -> Tags {

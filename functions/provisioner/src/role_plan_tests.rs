@@ -35,6 +35,7 @@ fn state(spec: &RoleSpec, buckets: &[(PolicyArn, BTreeSet<String>)]) -> RoleStat
         versions: vec!["v1".to_owned()],
         default_version: "v1".to_owned(),
         tags: owner().tags(),
+        proven: false,
         roles: BTreeSet::from([spec.place.name.to_string()]),
         others: BTreeSet::new(),
     };
@@ -46,6 +47,7 @@ fn state(spec: &RoleSpec, buckets: &[(PolicyArn, BTreeSet<String>)]) -> RoleStat
             max_session: spec.max_session,
             boundary: Some(spec.boundary.to_string()),
             tags: owner().tags(),
+            proven: false,
             attached: buckets.iter().map(|(arn, _)| arn.to_string()).collect(),
             inline: Vec::new(),
             instance_profiles: Vec::new(),

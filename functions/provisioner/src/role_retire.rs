@@ -10,6 +10,7 @@ use sagemaker_external::policy::same;
 use crate::adopt::{check_marks, stands};
 use crate::found::{FoundPolicy, FoundRole};
 use crate::owner::{Owner, TAG_PREFIX};
+use crate::ownership::{unproven_policy, unproven_role};
 use crate::role::RolePlace;
 use crate::role_plan::{Policy, Role, RoleState, is_ours, newest_first};
 use crate::step::{Dispensable, Step, Tags};
@@ -19,9 +20,12 @@ use crate::trust::closed;
 /// with its reason. Refused, before anything is touched, where a stranger hangs on
 /// what would go (U09).
 pub fn retire(place: &RolePlace, owner: &Owner, state: &RoleState) -> Result<(Vec<Step>, Vec<String>), String> {
+    if let Some(why) = state.role.as_ref().and_then(|role| unproven_role(place, owner, role)) {
+        return Err(why);
+    }
     let mut left = Vec::new();
     let role = state.role.as_ref().filter(|role| {
-        let ours = owner.owns(&role.tags);
+        let ours = role.is_ours(owner);
         if !ours {
             left.push(format!("role {} was not made by this resource", role.arn));
         }
@@ -74,8 +78,13 @@ fn policies<'a>(
     role: Option<&Role>,
     left: &mut Vec<String>,
 ) -> Result<Vec<Going<'a>>, String> {
+    // Beside a role that is left alone, a policy is too.
+    let concerned = role.is_some() || state.role.is_none();
+    if let Some(why) = unproven_policy(place, owner, state).filter(|_| concerned) {
+        return Err(why);
+    }
     let mut going = Vec::new();
-    for (arn, policy) in newest_first(state).filter(|(_, policy)| owner.owns(&policy.tags)) {
+    for (arn, policy) in newest_first(state).filter(|(_, policy)| policy.is_ours(owner)) {
         let found = FoundPolicy::read(&policy.tags).filter(|_| !place.remove_adopted);
         let others: BTreeSet<&String> =
             policy.roles.iter().filter(|name| role.is_none_or(|role| *name != role.arn.name.as_str())).collect();

@@ -170,6 +170,7 @@ impl Iam {
                     max_session: role.max_session_duration.unwrap_or(3_600),
                     boundary: role.permissions_boundary.and_then(|boundary| boundary.permissions_boundary_arn),
                     tags: own_tags(role.tags.unwrap_or_default()),
+                    proven: false,
                     attached: BTreeSet::new(),
                     inline: Vec::new(),
                     instance_profiles: Vec::new(),

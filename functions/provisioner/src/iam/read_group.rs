@@ -40,6 +40,7 @@ impl Iam {
                 inline: BTreeMap::new(),
                 attached: BTreeSet::new(),
                 is_new,
+                proven: None,
             });
             group.users.extend(users);
         }

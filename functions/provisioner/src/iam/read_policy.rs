@@ -87,6 +87,7 @@ impl Iam {
             versions: versions?,
             default_version,
             tags,
+            proven: false,
             roles,
             others,
         }))

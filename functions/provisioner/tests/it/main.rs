@@ -32,6 +32,7 @@ mod large;
 mod limits;
 mod members;
 mod metrics;
+mod ownership;
 mod principals;
 mod random;
 mod reads;
