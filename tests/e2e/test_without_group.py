@@ -1,5 +1,6 @@
 """A child without a group: made so, and switched to it and back, also by another Side. Nothing stays behind."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -123,22 +124,30 @@ def test_an_adopted_group_is_given_back_when_it_is_switched_off(cloud: Cloud):
         iam.delete_group(GroupName="ByHand")
 
 
-def test_a_group_with_members_of_others_stays_and_an_event_names_them(cloud: Cloud):
-    """As docs/child.md says, with the way out of it."""
+def test_members_of_others_do_not_keep_a_group_that_is_switched_off(cloud: Cloud):
     child(cloud)
     iam = cloud.admin(ACCOUNT).client("iam")
     people.user(cloud, ACCOUNT, "bob")
     iam.add_user_to_group(GroupName="SagemakerTester", UserName="bob")
     child(cloud, **NO_GROUP)
     assert deploy.status(cloud, ACCOUNT, NAME) == "UPDATE_COMPLETE"
-    (failed,) = failures(cloud)
-    assert failed.startswith("ExternalGroup: ") and "bob" in failed
-    assert holdings(cloud, ACCOUNT)[GROUP]["users"] == ["alice", "bob"]
-    iam.remove_user_from_group(GroupName="SagemakerTester", UserName="bob")
-    child(cloud, CreateGroup="true")
-    child(cloud, **NO_GROUP)
-    assert failures(cloud) == [failed]
+    assert failures(cloud) == []
     assert GROUP not in holdings(cloud, ACCOUNT)
+
+
+def test_policies_of_others_keep_a_switched_off_group_without_its_rights(cloud: Cloud):
+    child(cloud)
+    iam = cloud.admin(ACCOUNT).client("iam")
+    others = json.dumps({"Version": "2012-10-17", "Statement": [people.allow("s3:ListBucket")]})
+    iam.put_group_policy(GroupName="SagemakerTester", PolicyName="Others", PolicyDocument=others)
+    try:
+        child(cloud, **NO_GROUP)
+        assert deploy.status(cloud, ACCOUNT, NAME) == "UPDATE_COMPLETE"
+        left = holdings(cloud, ACCOUNT)[GROUP]
+        assert (left["users"], list(left["inline"])) == ([], ["Others"])
+    finally:
+        iam.delete_group_policy(GroupName="SagemakerTester", PolicyName="Others")
+        iam.delete_group(GroupName="SagemakerTester")
 
 
 def test_switching_off_in_an_update_that_fails_leaves_the_group(cloud: Cloud):

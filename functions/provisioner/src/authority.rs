@@ -89,6 +89,11 @@ impl Authority {
         self.any_endpoint
     }
 
+    /// Whether this is the provisioner's own stack, and it makes no group any more.
+    pub(crate) fn has_switched_off_group(&self, owner: &Owner) -> bool {
+        self.own_stack.as_ref() == Some(&owner.stack_id) && !self.own_group.is_made
+    }
+
     pub(crate) fn group_bounds(&self, owner: &Owner) -> GroupBounds<'_> {
         let OwnGroup { is_made, users, roles } = &self.own_group;
         match (self.own_stack.as_ref() == Some(&owner.stack_id), is_made) {

@@ -36,6 +36,8 @@ pub struct GroupPlace {
     pub remove_adopted: bool,
     /// What tells whose the group is, besides what IAM shows.
     pub evidence: Evidence,
+    /// Whether the operator of its stack has switched the group off.
+    pub is_switched_off: bool,
 }
 
 impl GroupPlace {
@@ -54,6 +56,7 @@ impl GroupPlace {
             users: p.list("UserNames").unwrap_or_default().into_iter().map(Member::from).collect(),
             remove_adopted: p.removes_adopted().unwrap_or(false),
             evidence: Evidence::of(&p, defaults),
+            is_switched_off: false,
         })
     }
 }
@@ -89,6 +92,7 @@ impl GroupSpec {
             users,
             remove_adopted: p.removes_adopted()?,
             evidence: Evidence::of(&p, defaults),
+            is_switched_off: false,
         };
         let (adopt, dry_run) = (p.adoption(defaults)?, p.flag("DryRun")?);
         let spec = Self { place, role_arns, api_arns, adopt, dry_run };

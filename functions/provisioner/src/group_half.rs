@@ -160,6 +160,10 @@ impl Half for GroupHalf {
         found::unnamed(&group.arn.to_string(), "a Sid Found… in its policy", named)
     }
 
+    fn for_deletion(place: GroupPlace, owner: &Owner, authority: &Authority) -> GroupPlace {
+        GroupPlace { is_switched_off: authority.has_switched_off_group(owner), ..place }
+    }
+
     fn barred<'a>(owner: &Owner, authority: &'a Authority) -> Option<&'a str> {
         bounds::bars_groups(owner, authority)
     }

@@ -167,17 +167,35 @@ pub fn retire(place: &GroupPlace, owner: &Owner, state: Option<&Group>) -> Resul
     let users = group.users.difference(&place.users).map(|user| format!("user {user}"));
     let inline = group.inline.keys().filter(|policy| !marked.contains(*policy)).map(|p| format!("inline policy {p}"));
     let attached = group.attached.iter().map(|arn| format!("policy {arn}"));
-    let foreign: Vec<String> = users.chain(inline).chain(attached).collect();
+    let policies: Vec<String> = inline.chain(attached).collect();
+    let name = &group.arn.name;
+    if place.is_switched_off && !policies.is_empty() {
+        return Ok(withdraw(place, group, marked, &policies.join(", ")));
+    }
+    let foreign: Vec<String> = users.filter(|_| !place.is_switched_off).chain(policies).collect();
     if !foreign.is_empty() {
-        let (name, foreign) = (&group.arn.name, foreign.join(", "));
+        let foreign = foreign.join(", ");
         return Err(format!("group {name} also holds what others put there ({foreign}); take it out first"));
     }
-    let name = &group.arn.name;
     let remove = group.users.iter().map(|user| Step::RemoveUser { group: name.clone(), user: user.clone() });
     // The mark goes last but one: until then a second try knows the group as ours.
     let unmark = marked.into_iter().map(|policy| Step::DeleteGroupPolicy { group: name.clone(), policy });
     let steps = remove.chain(unmark).chain([Step::DeleteGroup { group: name.clone() }]).collect();
     Ok((steps, Vec::new()))
+}
+
+/// The end of a group that its operator has switched off, where others attached policies to it: our
+/// members and our policy go. CloudFormation sends this Delete after it has said that the
+/// update is complete, and forgets a group whose Delete fails: its members would keep our
+/// rights, and nothing would name them any more. For the same reason members that others added do
+/// not keep a group that holds our policy alone.
+fn withdraw(place: &GroupPlace, group: &Group, marked: BTreeSet<String>, policies: &str) -> (Vec<Step>, Vec<String>) {
+    let name = &group.arn.name;
+    let ours = place.users.intersection(&group.users);
+    let remove = ours.map(|user| Step::RemoveUser { group: name.clone(), user: user.clone() });
+    let unmark = marked.into_iter().map(|policy| Step::DeleteGroupPolicy { group: name.clone(), policy });
+    let left = format!("group {name}, to which others attached {policies}; what this resource put there is gone");
+    (remove.chain(unmark).collect(), vec![left])
 }
 
 /// The adopted group as it was found: without the members we added, and with the

@@ -117,6 +117,8 @@ pub trait Half {
     fn removes_adopted(place: &Self::Place) -> bool;
     /// What says how an entity of this owner was found, where AdoptArns does not name it.
     fn unnamed(state: &Self::State, owner: &Owner, named: &BTreeSet<String>) -> Option<String>;
+    /// The same place, where `authority` may say that the entity is switched off for good.
+    fn for_deletion(place: Self::Place, owner: &Owner, authority: &Authority) -> Self::Place;
     /// Why this owner may have no such entity at all, if it may not.
     fn barred<'a>(owner: &Owner, authority: &'a Authority) -> Option<&'a str>;
     /// Refuses what the wish asks for beyond the authority, unless it stands there already.
@@ -295,6 +297,10 @@ impl Half for RoleHalf {
 
     fn unnamed(state: &RoleState, owner: &Owner, named: &BTreeSet<String>) -> Option<String> {
         adopt::unnamed(owner, state, named)
+    }
+
+    fn for_deletion(place: RolePlace, _: &Owner, _: &Authority) -> RolePlace {
+        place
     }
 
     fn barred<'a>(_: &Owner, _: &'a Authority) -> Option<&'a str> {

@@ -38,7 +38,7 @@ impl Lifecycle<'_> {
         let named = id.and_then(|id| H::named(id, traced()?));
         let known = if named.is_some() { Known::ById } else { Known::ByName };
         match named.or_else(traced) {
-            Some(place) => self.retire::<H>(&place, known).await,
+            Some(place) => self.retire::<H>(&H::for_deletion(place, &self.owner, self.authority), known).await,
             None => Ok(vec!["nothing: no entity could be told from the event".to_owned()]),
         }
     }

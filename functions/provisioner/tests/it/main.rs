@@ -41,6 +41,7 @@ mod replace;
 mod settle;
 mod stage;
 mod sweep;
+mod switched_off;
 mod trips;
 mod update;
 mod wire;
