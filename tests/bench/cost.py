@@ -147,9 +147,9 @@ assumes roles draws on the same quota.
 
 Under these assumptions the quota is reached at about {limit:,.0f} million calls a month with such peaks, and at
 {steady:,.0f} million if they came evenly. A burst reaches it earlier than a month's sum says: the caller then gets 429
-`ThrottlingException` with `Retry-After`. The stage's own limit (`ThrottlingRateLimit`, by default 500 requests a second
-for each route) comes before that, and answers 429 `TooManyRequestsException`: raise it as well. What to do, in this
-order:
+`ThrottlingException` with `Retry-After`. The stage's own limit (`ThrottlingRateLimit`, by default 150 requests a second
+for each route) comes before that, and answers 429 `TooManyRequestsException`: raise it as well, as
+[operations](operations.md#where-limits-bite) says. What to do, in this order:
 
 1. Set `CredentialReuseSeconds`: the rate then follows the number of callers, not of requests. The price is that a
    session's credentials live in the function's memory that long, and that CloudTrail in the parent shows one session

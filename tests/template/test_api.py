@@ -122,7 +122,7 @@ def test_the_api_is_regional_passes_bytes_and_has_one_stage_without_body_logs():
     assert stage["StageName"] == "v1"
     everywhere, doctor = stage["MethodSettings"]
     silent = {"LoggingLevel": "OFF", "DataTraceEnabled": False}
-    limits = {"ThrottlingRateLimit": "500", "ThrottlingBurstLimit": "500"}
+    limits = {"ThrottlingRateLimit": "150", "ThrottlingBurstLimit": "35"}
     assert everywhere == {"ResourcePath": "/*", "HttpMethod": "*", **silent, **limits}
     # A setting of one method replaces the one for all, so it must be silent itself.
     path, method = EXAMINE
@@ -135,7 +135,20 @@ def test_the_api_is_regional_passes_bytes_and_has_one_stage_without_body_logs():
     }
 
 
-def test_the_stage_keeps_one_caller_from_the_rate_that_the_account_shares():
+def test_all_routes_together_stay_below_the_sts_rate_of_the_account():
+    """A stage's limits hold for each method. In its worst second each serves its burst and its rate. For each answer the
+    doctor asks STS three times (with the ExternalId, without one, with another), and three times more where the parent
+    does not take the caller's name.
+    """
+    everywhere, doctor = Stack(**CHILD).properties("Apiv1Stage")["MethodSettings"]
+    rate, burst = (int(everywhere[f"Throttling{kind}Limit"]) for kind in ("Rate", "Burst"))
+    assuming = [path for path, method in ROUTES if method == "post"]
+    assert len(assuming) == 3
+    of_the_doctor = 6 * (doctor["ThrottlingRateLimit"] + doctor["ThrottlingBurstLimit"])
+    assert len(assuming) * (rate + burst) + of_the_doctor < 600
+
+
+def test_the_stages_limits_are_the_parameters_and_the_doctors_are_lower():
     given = {"ThrottlingRateLimit": "50", "ThrottlingBurstLimit": "70"}
     everywhere, doctor = Stack(**CHILD, **given).properties("Apiv1Stage")["MethodSettings"]
     assert everywhere.items() >= given.items()
