@@ -142,6 +142,55 @@ def test_the_filter_behind_lookup_events_lists_who_assumed_the_role():
     assert lines[0] == f"2026-11-28T10:00:00Z 444455556666 {INVOKER}:invoker alice@r-1 alice None"
 
 
-def test_each_query_has_a_form_for_logs_insights():
+# Of each query, the conditions in Athena's words and those of Logs Insights, as pairs.
+CALLS = [
+    ("eventsource = 'sts.amazonaws.com'", 'eventSource = "sts.amazonaws.com"'),
+    ("eventname = 'AssumeRole'", 'eventName = "AssumeRole"'),
+    (
+        f"json_extract_scalar(requestparameters, '$.roleArn')\n      = '{ROLE}'",
+        f'requestParameters.roleArn = "{ROLE}"',
+    ),
+]
+CONDITIONS = {
+    # The time span is chosen beside the query there.
+    1: [*CALLS, ("eventtime >= '2026-11-27'", "")],
+    2: [
+        *CALLS,
+        (
+            f"coalesce(useridentity.principalid, '') NOT LIKE '{INVOKER}:%'",
+            f"userIdentity.principalId not like /^{INVOKER}:/",
+        ),
+    ],
+    3: [
+        ("eventsource = 'iam.amazonaws.com'", 'eventSource = "iam.amazonaws.com"'),
+        ("readonly = 'false'", "readOnly = 0"),
+        (
+            "errorcode IN ('AccessDenied', 'AccessDeniedException')",
+            'errorCode in ["AccessDenied", "AccessDeniedException"]',
+        ),
+        (
+            "useridentity.sessioncontext.sessionissuer.username LIKE '%-ProvisionerRole-%'",
+            "userIdentity.sessionContext.sessionIssuer.userName like /-ProvisionerRole-/",
+        ),
+    ],
+}
+
+
+@pytest.mark.parametrize("number", CONDITIONS)
+def test_each_query_asks_the_same_of_logs_insights(number: int):
+    """No engine of Logs Insights runs here: this holds its conditions to those of the queries that are run above."""
+    athena = re.findall(r"^```sql\n(.*?)^```", PAGE, re.M | re.S)
     section = PAGE.partition("**CloudWatch Logs Insights**")[2].partition("CloudTrail Lake takes")[0]
-    assert section.count("```") == 2 * 3
+    insights = re.findall(r"^```\n(.*?)^```", section, re.M | re.S)
+    assert len(athena) == len(insights) == len(CONDITIONS)
+    (where,) = re.findall(r"WHERE (.*?)(?:\nORDER|$)", athena[number - 1].rstrip(), re.S)
+    filters = re.findall(r"^(?:\| )?filter (.*)$", insights[number - 1], re.M)
+    assert re.split(r"\s+AND ", where) == [sql for sql, _ in CONDITIONS[number]]
+    asked = [condition for one in filters for condition in one.split(" and ")]
+    assert asked == [condition for _, condition in CONDITIONS[number] if condition]
+
+
+def test_no_query_of_logs_insights_names_fields_that_its_counting_drops():
+    section = PAGE.partition("**CloudWatch Logs Insights**")[2].partition("CloudTrail Lake takes")[0]
+    for query in re.findall(r"^```\n(.*?)^```", section, re.M | re.S):
+        assert not ("stats " in query and "fields " in query), query
