@@ -74,7 +74,8 @@ def test_no_script_has_an_expression_in_it(file):
 def test_a_release_is_tested_reproduced_upgraded_to_packaged_for_both_architectures_and_attested():
     made = jobs(ROOT / ".github" / "workflows" / "release.yml")
     assert {entry["architecture"] for entry in made["package"]["strategy"]["matrix"]["include"]} == {"x86_64", "arm64"}
-    assert set(made["release"]["needs"]) == {"notes", "test", "reproduce", "upgrade", "package"}
+    assert set(made["release"]["needs"]) == {"notes", "test", "advisories", "reproduce", "upgrade", "package"}
+    assert made["advisories"]["steps"][-1]["run"] == "make advisories"
     used = [step.get("uses", step.get("run", "")) for step in made["release"]["steps"]]
     attest = next(i for i, what in enumerate(used) if what.startswith("actions/attest-build-provenance@"))
     publish = next(i for i, what in enumerate(used) if what.startswith("gh release create"))
