@@ -150,15 +150,20 @@ pub(crate) fn check_group(
         }
     };
     let is_named = |arn: &str| named.is_some_and(|named| named.contains(arn));
+    let is_of_own_stack = matches!(authority.group_bounds(owner), GroupBounds::OwnStack { .. });
     let is_bound = matches!(authority.group_bounds(owner), GroupBounds::OwnStack { roles: Some(_), .. });
     for arn in new_roles.into_iter().filter(|arn| !is_named(arn)) {
         let is_own = |role: &RoleArn| role.account.id == spec.place.account.id;
         match arn.parse::<RoleArn>().ok().filter(is_own) {
             Some(role) if is_below(&role, defaults) || defaults.adopt_arns.contains(arn) => {}
             Some(_) => {
+                let others = "can name it there in AdoptArns";
+                let own =
+                    "can name it there in RoleArn, which excludes Grants, or in AdoptArns, or set CreateGroup to false";
                 return Err(format!(
-                    "RoleArns: {arn} is a role of this account outside {}; only a role below that path, or one that the operator names in AdoptArns of the provisioner's stack, can be given to a group",
-                    defaults.path
+                    "RoleArns: {arn} is a role of this account outside {}; name a role below that path, or the operator of the provisioner's stack {}",
+                    defaults.path,
+                    if is_of_own_stack { own } else { others },
                 ));
             }
             None if is_bound => {
