@@ -87,10 +87,18 @@ def turned_into_a_parent(cloud: Cloud) -> None:
     )
 
 
-@pytest.mark.parametrize("change", [switched_off, turned_into_a_parent])
-def test_s10_the_group_goes_and_its_rights_after_it(cloud: Cloud, change):
+def trial(cloud: Cloud) -> None:
+    deploy.deploy(cloud, ACCOUNT, "default", {"EndpointNames": ["own"], "UserNames": ["alice"]}, NAME)
+
+
+@pytest.mark.parametrize(
+    ("begin", "change"),
+    [(child, switched_off), (child, turned_into_a_parent), (trial, turned_into_a_parent)],
+    ids=["child-switched-off", "child-to-parent", "both-to-parent"],
+)
+def test_s10_the_group_goes_and_its_rights_after_it(cloud: Cloud, begin, change):
     """A group that outlived the rights would stay behind under a stack that says UPDATE_COMPLETE."""
-    child(cloud)
+    begin(cloud)
     assert GROUP in holdings(cloud, ACCOUNT) and group_rights(cloud)
     with cloud.recording() as seen:
         change(cloud)
@@ -107,21 +115,46 @@ def test_a_group_that_comes_back_has_its_rights_again(cloud: Cloud):
     assert holdings(cloud, ACCOUNT)[GROUP]["users"] == ["alice"]
 
 
-def test_an_adopted_group_is_given_back_when_it_is_switched_off(cloud: Cloud):
-    """Named as it must be for as long as it is adopted."""
+@pytest.fixture
+def by_hand(cloud: Cloud) -> Iterator[dict]:
+    """A group that somebody made, as it was found."""
     iam = cloud.admin(ACCOUNT).client("iam")
     iam.create_group(GroupName="ByHand")
     try:
-        found = holdings(cloud, ACCOUNT)
-        child(cloud, GroupName="ByHand", AdoptArns=[BY_HAND])
-        assert holdings(cloud, ACCOUNT)[BY_HAND]["users"] == ["alice"]
-        child(cloud, AdoptArns=[BY_HAND], **NO_GROUP)
-        assert failures(cloud) == []
-        assert holdings(cloud, ACCOUNT)[BY_HAND] == found[BY_HAND]
+        yield holdings(cloud, ACCOUNT)[BY_HAND]
     finally:
         if deploy.status(cloud, ACCOUNT, NAME):
             deploy.delete(cloud, ACCOUNT, NAME)
         iam.delete_group(GroupName="ByHand")
+
+
+@pytest.mark.parametrize("others", ["false", "true"], ids=["ours-alone", "others-too"])
+def test_an_adopted_group_is_given_back_when_it_is_switched_off(cloud: Cloud, by_hand: dict, others: str):
+    adopting = {"AdoptArns": [BY_HAND], "GroupsForOtherStacks": others}
+    child(cloud, GroupName="ByHand", **adopting)
+    assert holdings(cloud, ACCOUNT)[BY_HAND]["users"] == ["alice"]
+    child(cloud, **adopting, **NO_GROUP)
+    assert failures(cloud) == []
+    assert holdings(cloud, ACCOUNT)[BY_HAND] == by_hand
+    child(cloud, **{**adopting, "AdoptArns": ""}, **NO_GROUP)
+    assert holdings(cloud, ACCOUNT)[BY_HAND] == by_hand
+
+
+@pytest.mark.parametrize("others", ["false", "true"], ids=["ours-alone", "others-too"])
+def test_an_adopted_group_whose_name_goes_at_once_stays_and_an_event_says_why(cloud: Cloud, by_hand: dict, others: str):
+    """As docs/from-the-console.md says, with the way out of it."""
+    adopting = {"AdoptArns": [BY_HAND], "GroupsForOtherStacks": others}
+    child(cloud, GroupName="ByHand", **adopting)
+    adopted = holdings(cloud, ACCOUNT)[BY_HAND]
+    child(cloud, AdoptArns="", GroupsForOtherStacks=others, **NO_GROUP)
+    assert deploy.status(cloud, ACCOUNT, NAME) == "UPDATE_COMPLETE"
+    (failed,) = failures(cloud)
+    assert failed.startswith("ExternalGroup: ") and "AdoptArns" in failed
+    assert holdings(cloud, ACCOUNT)[BY_HAND] == adopted
+    child(cloud, GroupName="ByHand", CreateGroup="true", **adopting)
+    child(cloud, **adopting, **NO_GROUP)
+    assert failures(cloud) == [failed]
+    assert holdings(cloud, ACCOUNT)[BY_HAND] == by_hand
 
 
 def test_members_of_others_do_not_keep_a_group_that_is_switched_off(cloud: Cloud):

@@ -7,7 +7,7 @@ import pytest
 from tests.security.actions import named
 from tests.template.expansion import PSEUDO, Stack, expanded, source
 from tests.template.iam import allows, rights_of
-from tests.template.sides import BOTH, CHILD, PARENT, PARENT_ROLE, SEVERAL
+from tests.template.sides import BOTH, CHILD, PARENT, PARENT_ROLE, SEVERAL, TOPIC
 from tests.template.test_template import needed
 
 ACCOUNT = PSEUDO["AWS::AccountId"]
@@ -89,8 +89,8 @@ def test_a_child_whose_callers_are_roles_makes_no_group_and_all_else(given):
     gone = with_group.resources.keys() - without.resources.keys()
     assert gone == {"ExternalGroup", "ProvisionerGroupRights"}
     assert with_group.outputs.keys() - without.outputs.keys() == {"GroupArn"}
-    for alarms in ({"AlarmTopicArn": "arn:aws:sns:us-east-1:444455556666:alarms", "CreateDashboard": "true"},):
-        assert Stack(**given, **alarms).resources.keys() - Stack(**given, **NO_GROUP, **alarms).resources.keys() == gone
+    watched = {"AlarmTopicArn": TOPIC, "CreateDashboard": "true"}
+    assert Stack(**given, **watched).resources.keys() - Stack(**given, **NO_GROUP, **watched).resources.keys() == gone
 
 
 def environment(**given: str) -> dict[str, str]:
