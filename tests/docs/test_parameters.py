@@ -12,7 +12,7 @@ SIDES = {
     "MakesApi": "child, both",
     "MakesGroup": "child, both, unless `CreateGroup` is `false`",
     "UsesKeys": "child, both, with `ApiKeyRequired`",
-    "HasDashboard": "all, with `CreateDashboard`",
+    "HasDashboardUrl": "all, with `CreateDashboard`, in aws, aws-cn, aws-us-gov and aws-eusc",
     "ShowsExternalId": "parent, both; child unless it was given one",
 }
 

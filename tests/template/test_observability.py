@@ -87,6 +87,7 @@ def test_alarms_watch_what_they_say_by_the_thresholds_given():
         ("aws", "console.aws.amazon.com"),
         ("aws-cn", "console.amazonaws.cn"),
         ("aws-us-gov", "console.amazonaws-us-gov.com"),
+        ("aws-eusc", "us-east-1.console.amazonaws-eusc.eu"),
     ],
 )
 def test_the_dashboard_is_in_the_partitions_own_console(partition, console):
@@ -94,6 +95,13 @@ def test_the_dashboard_is_in_the_partitions_own_console(partition, console):
     assert stack.outputs["DashboardUrl"] == (
         f"https://{console}/cloudwatch/home?region=us-east-1#dashboards:name=<Dashboard>"
     )
+
+
+@pytest.mark.parametrize("partition", ["aws-iso", "aws-iso-b", "aws-new"])
+def test_where_the_console_is_not_known_no_output_leads_to_it(partition):
+    stack = Stack({**PSEUDO, "AWS::Partition": partition}, **CHILD, CreateDashboard="true")
+    assert "Dashboard" in stack.resources
+    assert "DashboardUrl" not in stack.outputs
 
 
 def dashboard(**given):
