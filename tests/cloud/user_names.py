@@ -1,7 +1,7 @@
 """IAM knows users whatever the case of their names: `Alice` is found as `alice`, and cannot be made beside her.
 
 ministack compares the names as they are written. Here every call that names a user is given the name that the user was
-made with.
+made with. ministack has no UpdateUser, so no new name has to be compared.
 """
 
 from collections.abc import Callable

@@ -141,6 +141,16 @@ def test_a_user_is_found_whatever_the_case_of_the_name(cloud: Cloud):
     assert iam.get_group(GroupName="team")["Users"] == []
 
 
+def test_no_rename_makes_two_users_of_one_name(cloud: Cloud):
+    """IAM's UpdateUser refuses a new name that differs from another user's in case alone; here none is renamed."""
+    people.user(cloud, USERS, "Carol")
+    people.user(cloud, USERS, "dave")
+    iam = cloud.admin(USERS).client("iam")
+    with refused(400, "InvalidAction"):
+        iam.update_user(UserName="dave", NewUserName="CAROL")
+    assert iam.get_user(UserName="dave")["User"]["UserName"] == "dave"
+
+
 def test_a_fence_by_path_holds_whatever_the_case_of_the_name(cloud: Cloud):
     """The path is that of the user who is meant."""
     cloud.admin(USERS).client("iam").create_user(UserName="Inside", Path="/inside/")

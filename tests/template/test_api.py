@@ -136,9 +136,9 @@ def test_the_api_is_regional_passes_bytes_and_has_one_stage_without_body_logs():
 
 
 def test_all_routes_together_stay_below_the_sts_rate_of_the_account():
-    """A stage's limits hold for each method. In its worst second each serves its burst and its rate. For each answer the
-    doctor asks STS three times (with the ExternalId, without one, with another), and three times more where the parent
-    does not take the caller's name.
+    """A stage's limits hold for each method. In its worst second each serves its burst and its rate. For each answer
+    the doctor asks STS three times (with the ExternalId, without one, with another), and three times more where the
+    parent does not take the caller's name.
     """
     everywhere, doctor = Stack(**CHILD).properties("Apiv1Stage")["MethodSettings"]
     rate, burst = (int(everywhere[f"Throttling{kind}Limit"]) for kind in ("Rate", "Burst"))
