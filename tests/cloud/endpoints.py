@@ -31,6 +31,11 @@ class LostAnswer:
     is_cut: bool = False
     # How long nothing comes at all.
     after_seconds: float = 0.0
+    # None: of every operation.
+    operation: str | None = None
+
+    def is_of(self, operation: str) -> bool:
+        return self.operation in (None, operation)
 
 
 @dataclass(frozen=True)

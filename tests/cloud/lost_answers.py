@@ -1,7 +1,7 @@
-"""Answers that SageMaker's front end loses after the container has given them.
+"""Answers that SageMaker's front end loses after the container has given them, or after a job is in the queue.
 
-The model has run, and nothing in what the caller gets says so. Only faults of that kind are here; errors that SageMaker
-answers instead of asking the container are `Fault` (endpoints.py).
+The model has run or will, and nothing in what the caller gets says so. Only faults of that kind are here; errors that
+SageMaker answers instead of asking the container are `Fault` (endpoints.py).
 """
 
 import asyncio

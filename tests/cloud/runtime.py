@@ -142,6 +142,8 @@ class Runtime:
         seen = self._note("InvokeEndpointAsync", request, endpoint)
         job = Job.of(headers, endpoint, location or request.body, seen.headers)
         self.jobs.put(job)
+        if endpoint.lost and endpoint.lost.is_of(seen.operation):
+            raise Lost(endpoint.lost)
         answered = {
             "X-Amzn-SageMaker-OutputLocation": job.output,
             "X-Amzn-SageMaker-FailureLocation": job.failure,
@@ -173,13 +175,14 @@ class Runtime:
         try:
             answer = await asyncio.to_thread(self.containers.invoke, endpoint.container, seen.headers, body)
             seen.status = answer.status
-            if 200 <= answer.status < 300 and endpoint.lost is None:
+            lost = endpoint.lost if endpoint.lost and endpoint.lost.is_of(seen.operation) else None
+            if 200 <= answer.status < 300 and lost is None:
                 return answer
             said = await asyncio.to_thread(answer.body)
         except NoAnswer:
             raise _no_answer(endpoint) from None
-        if endpoint.lost:
-            raise Lost(endpoint.lost)
+        if lost:
+            raise Lost(lost)
         raise _model_error(endpoint, answer.status, said.decode("utf-8", "replace"))
 
     def _endpoint(self, request: Request, name: str) -> Endpoint:

@@ -6,14 +6,15 @@ Each client as it comes, with its own retries: boto3 in its three modes, and AWS
 import contextlib
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ClientError, ReadTimeoutError
+from botocore.exceptions import BotoCoreError, ClientError, ReadTimeoutError
+from urllib3.exceptions import ProtocolError
 
-from tests.cloud.client import sign_for_api_gateway
+from tests.cloud.client import Seen, sign_for_api_gateway
 from tests.cloud.endpoints import Fault, LostAnswer
 from tests.e2e.recipes import CALL_SECONDS, environment, javascript_sdk, recipes, rust_sdk
 from tests.e2e.world import World
@@ -28,8 +29,14 @@ LOST = {
     # Short enough for the API to read it before it answers.
     "cut": LostAnswer(200, "text/plain", "begun", is_cut=True),
 }
+# Longer than the API reads before it answers.
+CUT_LATE = LostAnswer(200, "text/plain", "x" * 100_000, is_cut=True)
+INVOKE, STREAM, QUEUE = "InvokeEndpoint", "InvokeEndpointWithResponseStream", "InvokeEndpointAsync"
+INPUT = "s3://nowhere/input"
 REFUSED = Fault("ServiceUnavailable", 503, {"Message": "Try again."})
-THROTTLED = Fault("ThrottlingException", 429, {"Message": "Rate exceeded"})
+# As STS says it.
+THROTTLED = Fault("Throttling", 400, {"Message": "Rate exceeded"})
+NOBODY_LISTENS = "http://127.0.0.1:1"
 # The shortest that Lambda takes; the API answers half a second before its end.
 FUNCTION_SECONDS = 3
 
@@ -39,15 +46,24 @@ class Client:
     name: str
     # How often it sends a call that fails in passing.
     attempts: int
-    # Calls InvokeEndpoint of `echo`, and does not mind how that ends.
-    call: Callable[[World], None]
+    # Calls the operation of `echo`, and does not mind how that ends.
+    call_operation: Callable[[World, str], None]
+
+    def call(self, world: World) -> None:
+        self.call_operation(world, INVOKE)
 
 
-def boto3_client(mode: str, attempts: int, operation: str = "invoke_endpoint") -> Client:
-    def call(world: World) -> None:
+def boto3_client(mode: str, attempts: int) -> Client:
+    def call(world: World, operation: str) -> None:
         client = sdk(world, Config(retries={"mode": mode}))  # type: ignore[typeddict-item]
-        with contextlib.suppress(ClientError):
-            list(getattr(client, operation)(EndpointName="echo", Body=b"x")["Body"])
+        with contextlib.suppress(ClientError, BotoCoreError, ProtocolError):
+            match operation:
+                case "InvokeEndpoint":
+                    client.invoke_endpoint(EndpointName="echo", Body=b"x")["Body"].read()
+                case "InvokeEndpointWithResponseStream":
+                    list(client.invoke_endpoint_with_response_stream(EndpointName="echo", Body=b"x")["Body"])
+                case "InvokeEndpointAsync":
+                    client.invoke_endpoint_async(EndpointName="echo", InputLocation=INPUT)
 
     return Client(f"boto3-{mode}", attempts, call)
 
@@ -58,15 +74,24 @@ def sdk(world: World, config: Config) -> Any:
     return client
 
 
-def rust(world: World) -> None:
-    """The example ends with the first of its calls that fails: InvokeEndpoint."""
-    command = [rust_sdk(), "echo", "x"]
+def rust(world: World, operation: str) -> None:
+    """The example makes all three calls one after the other, and ends with the first that fails."""
+    command = [rust_sdk(), "echo", "x", INPUT]
     subprocess.run(command, env=environment(world), capture_output=True, timeout=CALL_SECONDS)
 
 
-def javascript(world: World) -> None:
+def javascript(world: World, operation: str) -> None:
+    whole, stream = recipes("JavaScript", "js")
+    made = whole.partition("const row")[0]
+    call = f'await client.send(new InvokeEndpointAsyncCommand({{ EndpointName: "echo", InputLocation: "{INPUT}" }}));'
     program = javascript_sdk() / "once.mjs"
-    program.write_text(recipes("JavaScript", "js")[0].replace('"iris"', '"echo"'))
+    program.write_text(
+        {
+            INVOKE: whole.replace('"iris"', '"echo"'),
+            STREAM: made + stream.replace('"words"', '"echo"'),
+            QUEUE: made.replace("InvokeEndpointCommand", "InvokeEndpointAsyncCommand") + call,
+        }[operation]
+    )
     subprocess.run(["node", program], env=environment(world), capture_output=True, timeout=CALL_SECONDS)
 
 
@@ -80,20 +105,44 @@ CLIENTS = (
 each_client = pytest.mark.parametrize("client", CLIENTS, ids=lambda client: client.name)
 
 
+def runs(seen: Seen, operation: str) -> int:
+    """How often the model ran, or the job was put into the queue."""
+    return [invocation["operation"] for invocation in seen.invocations].count(operation)
+
+
+# A stream of which something came has begun: see the next test.
+CASES = [
+    pytest.param(operation, lost, id=f"{operation}-{name}")
+    for operation in (INVOKE, STREAM, QUEUE)
+    for name, lost in LOST.items()
+    if not (operation == STREAM and lost.is_cut)
+]
+
+
 @each_client
-@pytest.mark.parametrize("lost", LOST.values(), ids=LOST)
-def test_r04_a_model_whose_answer_is_lost_has_run_once(world: World, client: Client, lost: LostAnswer):
+@pytest.mark.parametrize(("operation", "lost"), CASES)
+def test_r04_what_ran_and_whose_answer_is_lost_has_run_once(
+    world: World, client: Client, operation: str, lost: LostAnswer
+):
+    lost = replace(lost, operation=operation)
     with world.cloud.altered("echo", lost=lost), world.cloud.recording() as seen:
-        client.call(world)
-    assert len(seen.invocations) == 1
+        client.call_operation(world, operation)
+    assert runs(seen, operation) == 1
 
 
-@pytest.mark.parametrize("lost", [pytest.param(lost, id=name) for name, lost in LOST.items() if not lost.is_cut])
-def test_r04_a_model_whose_stream_is_lost_before_it_begins_has_run_once(world: World, lost: LostAnswer):
-    """By the client that tries most often."""
-    with world.cloud.altered("echo", lost=lost), world.cloud.recording() as seen:
-        boto3_client("legacy", 5, "invoke_endpoint_with_response_stream").call(world)
-    assert len(seen.invocations) == 1
+@each_client
+@pytest.mark.parametrize(
+    ("operation", "lost", "again"),
+    [(INVOKE, CUT_LATE, {"rust": 3, "javascript": 3}), (STREAM, LOST["cut"], {"javascript": 3})],
+    ids=[INVOKE, STREAM],
+)
+def test_some_sdks_make_the_model_run_again_when_an_answer_breaks_off_that_had_begun(
+    world: World, client: Client, operation: str, lost: LostAnswer, again: dict[str, int]
+):
+    """As docs/calling.md and docs/errors.md (AnswerBrokeOff) warn."""
+    with world.cloud.altered("echo", lost=replace(lost, operation=operation)), world.cloud.recording() as seen:
+        client.call_operation(world, operation)
+    assert runs(seen, operation) == again.get(client.name, 1)
 
 
 @pytest.fixture
@@ -125,11 +174,32 @@ def test_what_sagemaker_itself_says_has_not_run_is_tried_again(world: World, cli
     assert seen.invocations == []
 
 
-@pytest.mark.parametrize("client", CLIENTS[1:2], ids=lambda client: client.name)
+@pytest.fixture
+def unreachable(world: World) -> Iterator[None]:
+    """Nobody listens where the invoker looks for SageMaker Runtime."""
+    function = world.child.physical_id("InvokerFunction")
+    settings = world.child.admin.client("lambda")
+    usual = settings.get_function_configuration(FunctionName=function)["Environment"]
+    elsewhere = {**usual["Variables"], "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": NOBODY_LISTENS}
+    settings.update_function_configuration(FunctionName=function, Environment={"Variables": elsewhere})
+    yield
+    settings.update_function_configuration(FunctionName=function, Environment=usual)
+
+
+@each_client
+@pytest.mark.usefixtures("unreachable")
+def test_a_call_that_never_reached_sagemaker_is_tried_again(world: World, client: Client):
+    with world.cloud.recording() as seen:
+        client.call(world)
+    assert [call["status"] for call in seen.of("execute-api")] == [503] * client.attempts
+    assert (seen.of("sagemaker"), seen.invocations) == ([], [])
+
+
+@each_client
 def test_a_throttled_assume_role_is_tried_again_and_nothing_is_sent(world: World, client: Client):
     with world.cloud.sts_failing(THROTTLED), world.cloud.recording() as seen:
         client.call(world)
-    assert len(seen.of("execute-api")) == client.attempts
+    assert [call["status"] for call in seen.of("execute-api")] == [429] * client.attempts
     assert (seen.of("sagemaker"), seen.invocations) == ([], [])
     assert len(seen.assumed) >= client.attempts
 
