@@ -36,9 +36,9 @@ struct Connection<B> {
 /// Why an answer was not posted to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NotPosted {
-    /// The time was over. The body is dropped, and the connection reset.
+    /// The time was over. The body is dropped, and the connection closed without the last chunk.
     Late,
-    /// No connection came about, or it broke.
+    /// No connection could be made, or it broke.
     Broken,
 }
 
@@ -67,7 +67,10 @@ where
                 Ok(Ok(response)) => {
                     let status = response.status();
                     // Whether the connection can be used again makes no difference to this answer.
-                    let _ = timeout_at(until, self.keep(connection, response)).await;
+                    match timeout_at(until, is_reusable(&mut connection, response)).await {
+                        Ok(true) => self.idle().push(connection),
+                        _ => connection.end().await,
+                    }
                     return Ok(status);
                 }
                 Ok(Err(mut error)) => match error.take_message() {
@@ -103,23 +106,34 @@ where
         Ok(Connection { sender, task })
     }
 
-    async fn keep(&self, mut connection: Connection<B>, response: Response<Incoming>) {
-        if response.into_body().collect().await.is_ok() && connection.sender.ready().await.is_ok() {
-            self.idle().push(connection);
-        }
-    }
-
     /// Nothing of ours panics while it holds it.
     fn idle(&self) -> MutexGuard<'_, Vec<Connection<B>>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+/// Whether another answer can go over the connection after this response to the last one.
+///
+/// The Runtime API may respond before it has read the whole answer. If it refuses the answer,
+/// the rest is for nobody. If it takes the answer, it may still read on, until the deadline.
+async fn is_reusable<B>(connection: &mut Connection<B>, response: Response<Incoming>) -> bool {
+    response.status().is_success()
+        && response.into_body().collect().await.is_ok()
+        && connection.sender.ready().await.is_ok()
+}
+
 impl<B> Connection<B> {
     /// Ends it at once, whatever it still has to write.
-    async fn end(self) {
+    async fn end(mut self) {
         self.task.abort();
         // An aborted task is dropped by the time it is joined.
-        let _ = self.task.await;
+        let _ = (&mut self.task).await;
+    }
+}
+
+impl<B> Drop for Connection<B> {
+    /// A task whose handle is dropped runs on by itself, with the answer's body and the socket.
+    fn drop(&mut self) {
+        self.task.abort();
     }
 }

@@ -61,6 +61,23 @@ fn r13_a_reader_that_stalls_holds_the_environment_no_longer_than_the_deadline() 
     }
 }
 
+/// The rest of a refused answer is for nobody: it ends at once, and with it the call of the
+/// endpoint, long before the deadline.
+#[test]
+fn r13_a_reader_that_refuses_early_holds_the_environment_no_longer() {
+    let program = Program::start(|call, stream| match call {
+        0 => write_much(stream, &part(&[b'x'; 16 << 10])),
+        _ => respond(stream, 200, "text/plain", b"the next"),
+    });
+    program.send(&read_by(event(), json!("refuses early")));
+    assert!(matches!(program.piece(), Piece::Head(_)));
+    // Sooner than PATIENCE, while the deadline is a minute away.
+    assert_eq!(program.ask(&event()).body, b"the next");
+    let lines = requests(program);
+    let [refused, next] = &lines[..] else { panic!("two lines: {lines:?}") };
+    assert_eq!((&refused["ended"], &next["ended"]), (&json!("not taken"), &json!("whole")));
+}
+
 /// It has read everything, and only its last word is missing.
 #[test]
 fn r13_a_reader_that_never_answers_holds_the_environment_no_longer_than_the_deadline() {

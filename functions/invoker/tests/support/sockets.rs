@@ -243,6 +243,8 @@ pub(crate) enum Reader {
     Takes,
     /// Reads no more than its head, and keeps the connection.
     Stalls,
+    /// As `Stalls`, but says at once that it does not take the answer.
+    RefusesEarly,
     /// Reads its head, then nothing for so many milliseconds, then all of it.
     Pauses(u64),
     /// Reads all of it, and never says so.
@@ -253,6 +255,7 @@ impl Reader {
     fn of(event: &Value) -> Self {
         match (event["reader"].as_str(), event["reader"].as_u64()) {
             (Some("stalls"), _) => Self::Stalls,
+            (Some("refuses early"), _) => Self::RefusesEarly,
             (Some("never answers"), _) => Self::NeverAnswers,
             (_, Some(pause)) => Self::Pauses(pause),
             _ => Self::Takes,
@@ -301,6 +304,10 @@ fn serve_runtime(queue: Receiver<(Value, Duration)>, pieces: Sender<Piece>) -> S
                     let of_event = *of_event.lock().unwrap();
                     match of_event {
                         Reader::Stalls => return wait_for_the_end(&mut stream),
+                        Reader::RefusesEarly => {
+                            stream.write_all(b"HTTP/1.1 413 Payload Too Large\r\nContent-Length: 0\r\n\r\n").unwrap();
+                            return wait_for_the_end(&mut stream);
+                        }
                         Reader::Pauses(milliseconds) => thread::sleep(Duration::from_millis(milliseconds)),
                         Reader::Takes | Reader::NeverAnswers => {}
                     }
