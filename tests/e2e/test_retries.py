@@ -30,7 +30,7 @@ LOST = {
     "cut": LostAnswer(200, "text/plain", "begun", is_cut=True),
 }
 # Longer than the API reads before it answers.
-CUT_LATE = LostAnswer(200, "text/plain", "x" * 100_000, is_cut=True)
+CUT_LATE = LostAnswer(200, "text/plain", "x" * 2_000_000, is_cut=True)
 INVOKE, STREAM, QUEUE = "InvokeEndpoint", "InvokeEndpointWithResponseStream", "InvokeEndpointAsync"
 INPUT = "s3://nowhere/input"
 REFUSED = Fault("ServiceUnavailable", 503, {"Message": "Try again."})

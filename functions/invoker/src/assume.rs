@@ -14,16 +14,17 @@ use http::header::{CONTENT_TYPE, HeaderName};
 use http_body_util::{BodyExt, Limited};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sagemaker_external::arn::RoleArn;
-use sagemaker_external::failure::{Kind, as_code};
+use sagemaker_external::failure::Kind;
 use sagemaker_external::name::{ExternalId, SessionName};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::attribution::Attribution;
 use crate::aws::{Aws, Service};
 use crate::deadline::Deadline;
+use crate::owners::as_code_without_owners;
 use crate::pace::Pace;
 use crate::payload::Payload;
-use crate::transport::Answered;
+use crate::transport::{Answered, Sending};
 
 /// The shortest session that STS gives (900–43200, and 3600 at most for a role
 /// that assumes a role, as this one does: R07): one request needs no more.
@@ -152,7 +153,8 @@ impl Sts {
         let headers = [(&CONTENT_TYPE as &HeaderName, "application/x-www-form-urlencoded")];
         let payload = Payload::from(form.clone());
         let request = service.post("/", headers.into_iter(), payload, own, &self.aws.clock);
-        answer(self.aws.http.send(request.ok_or_else(|| NotAssumed::fault("Request"))?).await).await
+        let request = request.ok_or_else(|| NotAssumed::fault("Request"))?;
+        answer(self.aws.http.send(request, &Sending::default()).await).await
     }
 }
 
@@ -253,7 +255,7 @@ fn code(xml: &str) -> Option<String> {
     while let Some(mut error) = root.next_tag() {
         while let Some(mut member) = error.next_tag() {
             if member.start_el().matches("Code") {
-                return try_data(&mut member).ok().and_then(|code| as_code(&code));
+                return try_data(&mut member).ok().and_then(|code| as_code_without_owners(&code));
             }
         }
     }

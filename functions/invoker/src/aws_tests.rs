@@ -4,12 +4,12 @@ use std::time::SystemTime;
 use aws_smithy_async::time::StaticTimeSource;
 
 use super::*;
-use crate::transport::Answered;
+use crate::transport::{Answered, Sending};
 
 struct Nothing;
 
 impl Http for Nothing {
-    fn send(&self, _: Request<Bytes>) -> Pin<Box<dyn Future<Output = Answered> + Send + '_>> {
+    fn send<'a>(&'a self, _: Request<Bytes>, _: &'a Sending) -> Pin<Box<dyn Future<Output = Answered> + Send + 'a>> {
         unreachable!("nothing is sent here")
     }
 

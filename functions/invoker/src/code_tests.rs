@@ -66,7 +66,7 @@ fn sample(code: Code) -> Option<Error> {
         Code::InternalError => Error::Panicked { was_invoking: true },
         Code::InternalDependencyException => passed_on("InternalDependencyException", 530),
         Code::InternalFailure => passed_on("InternalFailure", 500),
-        Code::InternalStreamFailure => passed_on("InternalStreamFailure", 500),
+        Code::InternalStreamFailure => passed_on("InternalStreamFailure", 530),
         Code::ModelError => passed_on("ModelError", 424),
         Code::ModelNotReadyException => passed_on("ModelNotReadyException", 429),
         Code::ModelStreamError => passed_on("ModelStreamError", 400),

@@ -22,7 +22,7 @@ use crate::headers::Headers;
 use crate::operation::Operation;
 use crate::payload::Payload;
 use crate::refusal::refused;
-use crate::transport::Lost;
+use crate::transport::{Lost, Sending};
 
 /// SageMaker's answer as it came: any success status, all its headers, and the
 /// body still to be read.
@@ -59,7 +59,7 @@ pub enum Why {
     Late,
     /// Our own deadline came after the request was sent: the model may have run.
     Deadline,
-    /// An answer without an error of SageMaker's, such as a front end's page: the model may
+    /// An answer that is not a SageMaker error, such as a proxy's HTML page: the model may
     /// have run.
     NotUnderstood,
     /// The call makes no HTTP request: nothing was sent.
@@ -68,8 +68,10 @@ pub enum Why {
 
 /// The largest error that is read: a model's own message is cut by SageMaker long before.
 pub(crate) const ERROR_MAX: usize = 1024 * 1024;
-/// Up to this length an answer is read before it is passed on.
-const GATHERED_MAX: u64 = 64 * 1024;
+/// Up to this announced length an answer is read before it is passed on. Nearly every prediction
+/// is shorter. Reading so much from SageMaker within a Region delays the first byte by
+/// milliseconds only, and it fits the smallest function's memory many times.
+const GATHERED_MAX: u64 = 1024 * 1024;
 
 /// What is sent to an endpoint.
 pub struct Call<'a> {
@@ -117,8 +119,9 @@ impl Runtimes {
         let headers = headers.iter().map(|(name, value)| (name, value.as_str()));
         let request = service.post(&path, headers, payload, credentials, &self.aws.clock);
         let request = request.ok_or_else(|| NotInvoked::new(Why::NotSendable, "Request"))?;
+        let sending = Sending::default();
         let answered = timeout_at(deadline.at(), async {
-            match self.aws.http.send(request).await {
+            match self.aws.http.send(request, &sending).await {
                 Ok(response) if response.status().is_success() => gathered(operation, response).await,
                 Ok(response) => Err(refused(response).await),
                 Err(lost) => Err(lost.into()),
@@ -126,7 +129,8 @@ impl Runtimes {
         });
         match answered.await {
             Ok(outcome) => outcome,
-            Err(_) => Err(NotInvoked::new(Why::Deadline, "Timeout")),
+            Err(_) if sending.has_begun() => Err(NotInvoked::new(Why::Deadline, "Timeout")),
+            Err(_) => Err(NotInvoked::new(Why::Late, "ConnectTimeout")),
         }
     }
 }

@@ -142,14 +142,16 @@ impl Finding {
                 "PackedPolicyTooLarge",
                 "Error",
                 TOO_LARGE,
-                "agree with the child to set CallerAttribution to false, or give the endpoints shorter names",
+                "agree with the child to set CallerAttribution to false, or give the endpoint and its inference components \
+                 shorter names",
                 Parent,
             ),
             Self::PackedPolicyTooLarge(Child) => (
                 "PackedPolicyTooLarge",
                 "Error",
                 TOO_LARGE,
-                "set CallerAttribution to false: without source identity and session tags the session is smaller",
+                "set CallerAttribution to false: without source identity and session tags the session is smaller; or give \
+                 your caller's user or role a shorter name",
                 Child,
             ),
             Self::AssumeRoleFailed => (

@@ -1,6 +1,7 @@
 //! Owners in a service's own words: its errors name accounts and ARNs, which are the
 //! parent's business (S16).
 
+use sagemaker_external::failure::as_code;
 use serde_json::{Map, Value};
 
 const HIDDEN: &str = "[hidden]";
@@ -29,6 +30,11 @@ pub(crate) fn hide_owners(text: &str) -> String {
     }
     shown.push_str(text.get(copied..).unwrap_or_default());
     shown
+}
+
+/// A service's code, if it looks like one and names no owner: what does is some other text.
+pub(crate) fn as_code_without_owners(text: &str) -> Option<String> {
+    as_code(text).filter(|code| hide_owners(code) == *code)
 }
 
 /// An error's members with [`hide_owners`] done to every text in them, names included. What

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::body::Cut;
 use crate::form::Media;
-use crate::owners::hide_in_members;
+use crate::owners::{as_code_without_owners, hide_in_members};
 
 /// What the model of SageMaker Runtime calls a stream that fails in its midst.
 pub(crate) const INTERNAL: &str = "InternalStreamFailure";
@@ -108,6 +108,7 @@ impl Plain {
     fn error(&mut self, kind: &str, members: Map<String, Value>) -> Bytes {
         self.is_over = true;
         let mut members = hide_in_members(&members);
+        let kind = as_code_without_owners(kind).unwrap_or_else(|| INTERNAL.to_owned());
         members.insert("Type".to_owned(), kind.into());
         match self.media {
             Media::Events => format!("{}event: error\ndata: {}\n\n", self.event_end(), Value::Object(members)),

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::*;
 use crate::form::Form;
 use crate::stream::Relay;
-use crate::stream::tests::{part, plain};
+use crate::stream::tests::{frame, part, plain};
 
 /// An event as a browser dispatches it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,6 +130,16 @@ proptest! {
             prop_assert_eq!(got.pop(), Some(None), "{:?}", out);
         }
         prop_assert_eq!(&got[..], &values(&whole)[..ended]);
+    }
+}
+
+/// What names an owner, or is some other text, is no code, and our own text has none (S16).
+#[test]
+fn s16_an_error_code_that_names_an_owner_is_not_passed_on() {
+    for code in ["arn:aws:sagemaker:us-east-1:111122223333:endpoint/iris", "Foo-111122223333", ""] {
+        let headers = [(":message-type", "error"), (":error-code", code), (":error-message", "broken")];
+        let out = plain(Media::JsonLines, &[frame(&headers, b"")], None);
+        assert_eq!(out, "{\"Error\":{\"Message\":\"broken\",\"Type\":\"InternalStreamFailure\"}}\n");
     }
 }
 

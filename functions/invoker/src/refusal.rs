@@ -5,11 +5,12 @@ use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use http::StatusCode;
 use http_body_util::{BodyExt, Limited};
-use sagemaker_external::failure::{Kind, as_code};
+use sagemaker_external::failure::Kind;
 use serde_json::{Map, Value};
 
 use crate::endpoint::{ERROR_MAX, NotInvoked, Why};
 use crate::error::MAY_HAVE_RUN;
+use crate::owners::as_code_without_owners;
 
 /// Reads an answer that is not a success.
 pub(crate) async fn refused(response: http::Response<SdkBody>) -> NotInvoked {
@@ -26,7 +27,8 @@ pub(crate) async fn refused(response: http::Response<SdkBody>) -> NotInvoked {
     let refusal = Refusal::read(kind, &body);
     let code = refusal.code.clone().unwrap_or_else(|| format!("Http{}", parts.status.as_u16()));
     let retry_after = text("retry-after").and_then(|seconds| seconds.parse().ok());
-    NotInvoked { why: refusal.why(parts.status, retry_after), code, request_id }
+    let is_of_aws = request_id.is_some();
+    NotInvoked { why: refusal.why(parts.status, is_of_aws, retry_after), code, request_id }
 }
 
 /// An error in AWS's JSON protocols.
@@ -51,31 +53,28 @@ impl Refusal {
         Self { code: code.as_deref().and_then(plain_code), message: other_message.or(message), members }
     }
 
-    fn why(self, status: StatusCode, retry_after: Option<u32>) -> Why {
+    /// `is_of_aws` is whether the answer has an id of AWS's.
+    fn why(self, status: StatusCode, is_of_aws: bool, retry_after: Option<u32>) -> Why {
         let Self { code, message, members } = self;
         let kind = Kind::of(code.as_deref().unwrap_or("Unknown"), status.as_u16());
         let status = status.as_u16();
-        let service = |status| Why::Service { status, message, members, retry_after };
+        // A wait is an invitation to send the request again.
+        let may_have_run = status >= 500 && code.as_deref().is_none_or(|code| modelled(code) != Some(Some(status)));
+        let (status_shown, retry_after) = if may_have_run { (MAY_HAVE_RUN, None) } else { (status, retry_after) };
+        let service = || Why::Service { status: status_shown, message, members, retry_after };
         match code.as_deref() {
             Some(code) if UNAUTHENTICATED.contains(&code) => Why::Unauthenticated,
-            Some(
-                "InternalDependencyException"
-                | "InternalFailure"
-                | "InternalStreamFailure"
-                | "ModelError"
-                | "ModelNotReadyException"
-                | "ModelStreamError"
-                | "ServiceUnavailable"
-                | "ValidationError",
-            ) => service(status),
+            Some(code) if status >= 400 && modelled(code).is_some() => service(),
+            // A proxy's page: AWS has not said that it turned the request away, so the model
+            // may have run. A 401 or 403 of it says nothing of the grant, and its 429 would be
+            // sent again.
+            None if !is_of_aws => Why::NotUnderstood,
             // Not modelled. Any other 401 or 403 is about what the assumed session may do, not
             // the caller's own credentials, which is how a client would read the service's code.
             _ if status == 401 || kind == Kind::Denied => Why::Denied,
             _ if kind == Kind::Throttled => Why::Throttled,
             Some(code) if RETRIED_BY_NAME.contains(&code) => Why::NotUnderstood,
-            // SDKs would send most statuses from 500 on again, and the model may have run.
-            Some(_) if status >= 500 => service(MAY_HAVE_RUN),
-            Some(_) if status >= 400 => service(status),
+            Some(_) if status >= 400 => service(),
             _ => Why::NotUnderstood,
         }
     }
@@ -84,16 +83,32 @@ impl Refusal {
 /// `namespace#Code:https://…` is the code alone.
 fn plain_code(whole: &str) -> Option<String> {
     let code = whole.split(':').next().unwrap_or_default();
-    as_code(code.rsplit('#').next().unwrap_or_default())
+    as_code_without_owners(code.rsplit('#').next().unwrap_or_default())
+}
+
+/// The status of an error of SageMaker Runtime's model, if it has one there, too. Two are
+/// modelled as events of a stream only. SDKs would send most statuses from 500 on again: of
+/// a modelled error they pass only as modelled.
+fn modelled(code: &str) -> Option<Option<u16>> {
+    Some(match code {
+        "InternalDependencyException" => Some(530),
+        "InternalFailure" => Some(500),
+        "ModelError" => Some(424),
+        "ModelNotReadyException" => Some(429),
+        "ServiceUnavailable" => Some(503),
+        "ValidationError" => Some(400),
+        "InternalStreamFailure" | "ModelStreamError" => None,
+        _ => return None,
+    })
 }
 
 /// Types that SDKs send again whatever the status, though the model may have run. The SDKs'
 /// other such types mean that a quota turned the request away.
-const RETRIED_BY_NAME: [&str; 3] = ["InternalError", "RequestTimeout", "RequestTimeoutException"];
+const RETRIED_BY_NAME: [&str; 4] = ["InternalError", "RequestTimeout", "RequestTimeoutException", "TimeoutError"];
 
 /// A signature, a clock or credentials that are wrong, in the words of AWS's several
 /// front ends ("Common error types" of the API references).
-const UNAUTHENTICATED: [&str; 14] = [
+const UNAUTHENTICATED: [&str; 15] = [
     "AuthFailure",
     "ExpiredToken",
     "ExpiredTokenException",
@@ -105,6 +120,7 @@ const UNAUTHENTICATED: [&str; 14] = [
     "MissingAuthenticationToken",
     "MissingAuthenticationTokenException",
     "RequestExpired",
+    "RequestInTheFuture",
     "RequestTimeTooSkewed",
     "SignatureDoesNotMatch",
     "UnrecognizedClientException",

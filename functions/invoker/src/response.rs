@@ -203,12 +203,14 @@ fn shape(error: &Error) -> Shape<'_> {
                 Shape::new(503, "ServiceUnavailable", "STS could not be reached, try again later")
             }
             assume::Why::Deadline => late("STS gave no credentials before this API's own deadline, try again"),
+            // Not 500, which SDKs send again, for what cannot succeed.
             assume::Why::TooLarge => Shape::new(
-                500,
-                "InternalFailure",
+                403,
+                "AccessDeniedException",
                 format!(
-                    "the session for endpoint \"{name}\" is too large for STS: whoever runs this API must turn \
-                     CallerAttribution off for its grant, or the names in it must be shorter"
+                    "the session for endpoint \"{name}\" is too large for STS: whoever runs this API must set \
+                     CallerAttribution to false for its grant or give the caller a shorter name, or the account that \
+                     owns the endpoint must give the endpoint and its inference components shorter names"
                 ),
             ),
             assume::Why::Fault => {
@@ -260,8 +262,8 @@ fn shape(error: &Error) -> Shape<'_> {
                 ran(*operation)
             )),
             endpoint::Why::NotUnderstood => may_have_run(format!(
-                "SageMaker Runtime answered the call of endpoint \"{name}\" without an error of its own, as a front \
-                 end's page does: {}",
+                "the call of endpoint \"{name}\" was answered with something that is not a SageMaker error, such as a \
+                 proxy's HTML page: {}",
                 ran(*operation)
             )),
             endpoint::Why::NotSendable => Shape::new(

@@ -17,7 +17,7 @@ use crate::deadline::Deadline;
 use crate::form::Media;
 use crate::plain::{LONGEST, text};
 
-fn frame(headers: &[(&str, &str)], payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(headers: &[(&str, &str)], payload: &[u8]) -> Vec<u8> {
     let mut message = Message::new(payload.to_vec());
     for (name, value) in headers {
         let value = HeaderValue::String((*value).to_owned().into());

@@ -9,6 +9,7 @@ use std::error::Error;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -26,7 +27,7 @@ use tokio::time::error::Elapsed;
 /// Why there is no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lost {
-    /// No connection came about: nothing of the request was sent.
+    /// No connection could be made: nothing of the request was sent.
     Unsent(Obstacle),
     /// The request may have been sent.
     Broken,
@@ -74,10 +75,29 @@ impl Obstacle {
 
 pub type Answered = Result<Response<SdkBody>, Lost>;
 
+/// Whether anything of a request may have been sent: for whoever stops waiting, and has to
+/// know whether the service may have got it.
+#[derive(Debug, Default)]
+pub struct Sending(AtomicBool);
+
+impl Sending {
+    pub fn has_begun(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub fn set_begun(&self, has_begun: bool) {
+        self.0.store(has_begun, Ordering::Relaxed);
+    }
+}
+
 /// How requests reach a service; tests put a stand-in here.
 pub trait Http: Send + Sync {
-    /// Sends the request, whose URI is absolute, once.
-    fn send(&self, request: Request<Bytes>) -> Pin<Box<dyn Future<Output = Answered> + Send + '_>>;
+    /// Sends the request, whose URI is absolute, once, and notes when that begins.
+    fn send<'a>(
+        &'a self,
+        request: Request<Bytes>,
+        sending: &'a Sending,
+    ) -> Pin<Box<dyn Future<Output = Answered> + Send + 'a>>;
 
     /// Makes a connection for a first request to `uri`, if it is worth it. Whether that
     /// comes about makes no difference but time.
@@ -124,8 +144,12 @@ impl Moment {
 }
 
 impl Http for Pool {
-    fn send(&self, request: Request<Bytes>) -> Pin<Box<dyn Future<Output = Answered> + Send + '_>> {
-        Box::pin(self.exchange(request))
+    fn send<'a>(
+        &'a self,
+        request: Request<Bytes>,
+        sending: &'a Sending,
+    ) -> Pin<Box<dyn Future<Output = Answered> + Send + 'a>> {
+        Box::pin(self.exchange(request, sending))
     }
 
     /// Of plain HTTP a connection costs next to nothing.
@@ -142,7 +166,7 @@ impl Http for Pool {
 }
 
 impl Pool {
-    async fn exchange(&self, request: Request<Bytes>) -> Answered {
+    async fn exchange(&self, request: Request<Bytes>, sending: &Sending) -> Answered {
         let uri = request.uri().clone();
         let place = place(&uri).ok_or(Lost::Unsent(Obstacle::Other))?;
         let mut request = request.map(Full::new);
@@ -153,6 +177,7 @@ impl Pool {
                 Some(sender) => (sender, true),
                 None => (self.connect(&uri).await?, false),
             };
+            sending.set_begun(true);
             match sender.try_send_request(request).await {
                 Ok(response) => {
                     self.keep(place, sender);
@@ -160,7 +185,10 @@ impl Pool {
                 }
                 Err(mut error) => match error.take_message() {
                     // The connection ended before anything was written to it.
-                    Some(unsent) if is_kept => request = unsent,
+                    Some(unsent) if is_kept => {
+                        sending.set_begun(false);
+                        request = unsent;
+                    }
                     Some(_) => return Err(Lost::Unsent(Obstacle::Other)),
                     None => return Err(Lost::Broken),
                 },

@@ -58,11 +58,13 @@ async fn r09_what_is_our_own_fault_is_an_internal_failure() {
 
 /// STS packs a session's policy and tags, and has a limit of its own for that.
 #[tokio::test]
-async fn r09_a_session_that_is_too_large_is_told_as_such() {
+async fn r09_a_session_that_is_too_large_is_refused_and_not_tried_again() {
     let (answer, asked) = sts_says(|| sts_error(400, "PackedPolicyTooLarge")).await;
-    assert_eq!((answer.kind(), asked), ((500, Some("InternalFailure")), 1));
+    assert_eq!((answer.kind(), asked), ((403, Some("AccessDeniedException")), 1));
     assert_eq!(answer.header("x-sagemaker-external-error-code"), Some("PackedPolicyTooLarge"));
-    assert!(answer.message().contains("CallerAttribution"), "{}", answer.message());
+    for side in ["whoever runs this API must set CallerAttribution", "the account that owns the endpoint must"] {
+        assert!(answer.message().contains(side), "{}", answer.message());
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -37,7 +37,7 @@ async fn r02_modelled_errors_pass_with_status_type_and_message() {
             (400, "ValidationError"),
             (429, "ModelNotReadyException"),
             (500, "InternalFailure"),
-            (500, "InternalStreamFailure"),
+            (424, "InternalStreamFailure"),
             (503, "ServiceUnavailable"),
             (530, "InternalDependencyException"),
         ] {
@@ -184,6 +184,7 @@ async fn s16_a_signature_that_is_not_accepted_is_our_own_fault() {
         "UnrecognizedClientException",
         "ExpiredTokenException",
         "RequestExpired",
+        "RequestInTheFuture",
         "RequestTimeTooSkewed",
         "MissingAuthenticationToken",
         "IncompleteSignature",
@@ -226,9 +227,20 @@ async fn r02_sagemakers_own_retry_after_is_kept() {
 async fn r04_an_answer_without_an_error_of_sagemakers_is_530_with_its_status_in_the_log() {
     const PAGE: &str = "<html>bad gateway of 111122223333</html>";
     for operation in Operation::ALL {
-        for (status, body) in
-            [(500, PAGE), (502, PAGE), (503, PAGE), (504, PAGE), (500, "{"), (503, "{}"), (404, PAGE), (301, "")]
-        {
+        for (status, body) in [
+            (500, PAGE),
+            (502, PAGE),
+            (503, PAGE),
+            (504, PAGE),
+            (500, "{"),
+            (503, "{}"),
+            (404, PAGE),
+            (301, ""),
+            (401, PAGE),
+            (403, PAGE),
+            (429, PAGE),
+            (429, "{}"),
+        ] {
             captured::start();
             let answer =
                 of_operation(operation, move || answered(http::Response::builder().status(status), body)).await;
@@ -236,7 +248,7 @@ async fn r04_an_answer_without_an_error_of_sagemakers_is_530_with_its_status_in_
             assert_eq!(answer.header("x-sagemaker-external-error-code"), Some("AnswerNotUnderstood"));
             assert_eq!(answer.header("retry-after"), None);
             let message = answer.message();
-            assert!(message.contains("without an error of its own"), "{message}");
+            assert!(message.contains("that is not a SageMaker error"), "{message}");
             assert!(message.contains("tried nothing again") && !message.contains("gateway"), "{message}");
             let [line] = &captured::json()[..] else { panic!("one line: {}", captured::text()) };
             assert_eq!(line["cause"], format!("Http{status}"));
@@ -252,11 +264,66 @@ async fn r04_an_unmodelled_error_that_may_have_run_has_a_status_that_is_not_sent
         let answer = sagemaker_fails(status, code, message("for a new reason")).await;
         assert_eq!((answer.kind(), answer.message().as_str()), ((530, Some(code)), "for a new reason"));
     }
-    for (status, code) in [(500, "InternalError"), (408, "RequestTimeoutException"), (400, "RequestTimeout")] {
+    for (status, code) in [
+        (500, "InternalError"),
+        (408, "RequestTimeoutException"),
+        (400, "RequestTimeout"),
+        (400, "TimeoutError"),
+        (301, "ValidationError"),
+    ] {
         let answer = sagemaker_fails(status, code, message("canary")).await;
         assert_eq!(answer.kind(), (530, Some("InternalDependencyException")), "{code}");
         assert_eq!(answer.header("x-sagemaker-external-error-code"), Some("AnswerNotUnderstood"));
     }
+}
+
+/// A modelled error passes only with a status that is modelled for it, or that no SDK sends
+/// again; and no wait invites to send again what may have run.
+#[tokio::test]
+async fn r04_a_modelled_error_with_a_server_status_that_is_not_its_own_is_not_sent_again() {
+    for (status, code) in [
+        (500, "ModelStreamError"),
+        (503, "ModelStreamError"),
+        (500, "InternalStreamFailure"),
+        (500, "ModelError"),
+        (503, "InternalFailure"),
+        (500, "ServiceUnavailable"),
+        (503, "SomethingNewerException"),
+    ] {
+        let answer = sagemaker_says(move || {
+            let response = http::Response::builder().status(status).header("x-amzn-ErrorType", code);
+            answered(response.header("Retry-After", "7"), "{\"Message\":\"m\"}")
+        });
+        let answer = answer.await;
+        assert_eq!((answer.kind(), answer.header("retry-after")), ((530, Some(code)), None), "{status}");
+        assert_eq!(answer.message(), "m");
+    }
+    let own = sagemaker_says(|| {
+        let response = http::Response::builder().status(530).header("x-amzn-ErrorType", "InternalDependencyException");
+        answered(response.header("Retry-After", "7"), "{}")
+    });
+    assert_eq!(own.await.header("retry-after"), Some("7"));
+}
+
+/// What AWS itself turned away has its id, also where it gives no code.
+#[tokio::test]
+async fn r02_a_refusal_without_a_code_is_awss_own_if_it_has_an_id_of_awss() {
+    for (status, kind) in [(401, "AccessDeniedException"), (403, "AccessDeniedException"), (429, "ThrottlingException")]
+    {
+        let answer = sagemaker_says(move || {
+            answered(http::Response::builder().status(status).header("x-amzn-RequestId", "upstream-request"), "")
+        });
+        assert_eq!(answer.await.kind(), (if status == 429 { 429 } else { 403 }, Some(kind)), "{status}");
+    }
+}
+
+/// What names an account is no code, wherever it stands.
+#[tokio::test]
+async fn s16_a_type_that_names_an_owner_is_neither_passed_on_nor_logged() {
+    captured::start();
+    let answer = sagemaker_fails(400, "Foo-111122223333", message("m")).await;
+    assert_eq!(answer.kind(), (530, Some("InternalDependencyException")));
+    assert!(!captured::text().contains(PARENT), "{}", captured::text());
 }
 
 /// SDKs retry 500 and 502 to 504: what may have run is none of these.

@@ -29,7 +29,7 @@ fn s15_no_secret_is_printed_at_any_level() {
             2 => respond(stream, 502, "text/html", b"page-canary"),
             3 => stream.write_all(b"garbage-canary\r\n\r\n").and(stream.shutdown(Shutdown::Both)).is_err(),
             _ => {
-                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nbody-canary").unwrap();
+                stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2000000\r\n\r\nbody-canary").unwrap();
                 let _ = stream.shutdown(Shutdown::Both);
                 false
             }

@@ -49,14 +49,15 @@ type Model = fn(&mut TcpStream) -> bool;
 
 /// What a model does after it has read a call, and the status that comes of it; of a
 /// cut answer its own, unless it is a short one of no stream, which is read first.
-const FAILURES: [(&str, Model, u16); 7] = [
+const FAILURES: [(&str, Model, u16); 8] = [
     ("500", |stream| respond(stream, 500, "application/json", b"{\"__type\":\"InternalFailure\"}"), 500),
     ("throttled", |stream| respond(stream, 400, "application/json", b"{\"__type\":\"ThrottlingException\"}"), 429),
     ("cold", |stream| respond(stream, 429, "application/json", b"{\"__type\":\"ModelNotReadyException\"}"), 429),
     ("reset before its answer", reset, 530),
     ("reset before its answer's body", |stream| reset_within(stream, 9, b""), 530),
     ("reset within its answer's body", |stream| reset_within(stream, 9, b"half"), 530),
-    ("reset within a long answer's body", |stream| reset_within(stream, 1 << 20, b"half"), 200),
+    ("reset within its answer's body of 1 MiB", |stream| reset_within(stream, 1 << 20, b"half"), 530),
+    ("reset within a longer answer's body", |stream| reset_within(stream, (1 << 20) + 1, b"half"), 200),
 ];
 
 #[test]
@@ -243,7 +244,7 @@ async fn r04_what_was_never_sent_is_sent_on_a_new_connection() {
     }
 }
 
-/// A client may call again at once: nobody listens, or TLS does not come about.
+/// A client may call again at once: nobody listens, or there is no TLS.
 #[tokio::test]
 async fn r04_without_a_connection_nothing_was_sent() {
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -254,6 +255,19 @@ async fn r04_without_a_connection_nothing_was_sent() {
             let not = invoke(&runtimes, operation).await.expect_err("no answer");
             assert!(matches!(not.why, Why::Unavailable), "{url} {operation:?}: {}", not.code);
         }
+    }
+}
+
+/// Nor was anything sent when the deadline comes before there is a connection: the other side
+/// takes TCP and says nothing of TLS.
+#[tokio::test]
+async fn r04_r13_a_deadline_before_there_is_a_connection_sends_nothing() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let runtimes = runtimes(&format!("https://{}", silent.local_addr().unwrap()));
+    for operation in Operation::ALL {
+        let soon = Deadline::of(&context(Duration::from_millis(700)));
+        let not = invoke_within(&runtimes, operation, soon).await.expect_err("no answer");
+        assert!(matches!(not.why, Why::Late), "{operation:?}: {}", not.code);
     }
 }
 
@@ -271,11 +285,15 @@ fn deadline() -> Deadline {
 }
 
 async fn invoke(runtimes: &Runtimes, operation: Operation) -> Result<Upstream, NotInvoked> {
+    invoke_within(runtimes, operation, deadline()).await
+}
+
+async fn invoke_within(runtimes: &Runtimes, operation: Operation, deadline: Deadline) -> Result<Upstream, NotInvoked> {
     let json = Bytes::from(event_of(operation).to_string());
     let invocation = Invocation::read(operation, &Event::read(&json).unwrap(), &json);
     let Invocation { operation, endpoint, headers, body, .. } = invocation.unwrap_or_else(|wrong| panic!("{wrong:?}"));
     let call =
         Call { operation, endpoint: &endpoint, headers: &headers, payload: Payload::from(body.decode().unwrap()) };
     let credentials = Credentials::new("ASIA", "secret", None, None, "test");
-    runtimes.invoke(&region(), call, &credentials, deadline()).await
+    runtimes.invoke(&region(), call, &credentials, deadline).await
 }

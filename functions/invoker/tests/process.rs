@@ -76,7 +76,7 @@ fn an_answer_without_content_type_gets_none_from_the_runtime() {
 fn an_answer_that_breaks_off_ends_with_error_trailers() {
     let mut program = Program::start(|call, stream| match call {
         0 => {
-            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nonly this").unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2000000\r\n\r\nonly this").unwrap();
             let _ = stream.shutdown(Shutdown::Both);
             false
         }
@@ -144,7 +144,7 @@ fn s15_the_programs_log_is_one_clean_line_a_request() {
         0 => respond(stream, 200, "text/csv", b"body-canary"),
         1 => respond(stream, 500, "application/json", b"{\"__type\":\"InternalFailure\",\"Message\":\"body-canary\"}"),
         _ => {
-            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nbody-canary").unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2000000\r\n\r\nbody-canary").unwrap();
             let _ = stream.shutdown(Shutdown::Both);
             false
         }

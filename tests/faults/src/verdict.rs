@@ -22,8 +22,8 @@ const UNAVAILABLE: End = End::Error(503, "ServiceUnavailable");
 const FAULT: End = End::Error(500, "InternalFailure");
 const DENIED: End = End::Error(403, "AccessDeniedException");
 const LATE: End = End::Error(504, "GatewayTimeoutException");
-/// The invoker reads shorter answers before it passes them on.
-const GATHERED_MAX: usize = 64 << 10;
+/// The invoker reads answers of up to this length before it passes them on.
+const GATHERED_MAX: usize = 1 << 20;
 /// The model may have run.
 const BROKEN: End = End::Error(530, "InternalDependencyException");
 
@@ -164,7 +164,7 @@ impl Case<'_> {
     /// no client whose SDK reads bodies within its retries sends the request again.
     fn is_gathered(&self) -> bool {
         match self.plan.route {
-            Route::Invoke => payload(self.plan).len() < GATHERED_MAX,
+            Route::Invoke => payload(self.plan).len() <= GATHERED_MAX,
             Route::Stream => false,
             Route::Async => true,
         }

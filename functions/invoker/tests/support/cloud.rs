@@ -15,7 +15,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Uri};
-use invoker::transport::{Answered, Http, Lost};
+use invoker::transport::{Answered, Http, Lost, Sending};
 use serde_json::{Value, json};
 
 /// What a service does with one call.
@@ -129,7 +129,12 @@ impl Cloud {
 }
 
 impl Http for Cloud {
-    fn send(&self, request: Request<Bytes>) -> Pin<Box<dyn Future<Output = Answered> + Send + '_>> {
+    fn send<'a>(
+        &'a self,
+        request: Request<Bytes>,
+        sending: &'a Sending,
+    ) -> Pin<Box<dyn Future<Output = Answered> + Send + 'a>> {
+        sending.set_begun(true);
         let reply = self.reply(&request);
         Box::pin(async move {
             match reply {
@@ -174,7 +179,7 @@ impl HttpConnector for Cloud {
         let request = request.try_into_http1x().unwrap().map(|body| Bytes::copy_from_slice(body.bytes().unwrap()));
         let cloud = self.clone();
         HttpConnectorFuture::new(async move {
-            let answered = cloud.send(request).await;
+            let answered = cloud.send(request, &Sending::default()).await;
             Ok(HttpResponse::try_from(answered.expect("an SDK's client is given answers")).unwrap())
         })
     }
