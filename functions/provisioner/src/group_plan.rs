@@ -134,6 +134,11 @@ pub fn converge(
     let leaving = old_users.difference(&spec.place.users).filter(|user| group.users.contains(*user) && !stays(user));
     let mut steps: Vec<Step> =
         leaving.map(|user| Step::RemoveUser { group: name.clone(), user: user.clone() }).collect();
+    if let Some(old) = group.proven.as_ref().filter(|old| **old != policy) {
+        // Its mark again, before another policy has it: else a rollback would not know this one.
+        let document = document.clone();
+        steps.push(Step::PutGroupPolicy { group: name.clone(), policy: old.clone(), document });
+    }
     if adopting {
         // First of all: from here on a Delete knows what to give back.
         steps.insert(0, Step::AdoptGroup { group: name.clone(), policy: policy.clone(), document });

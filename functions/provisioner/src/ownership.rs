@@ -29,6 +29,7 @@ use crate::pack::MOST_POLICIES;
 use crate::properties::Properties;
 use crate::role::{Defaults, RolePlace};
 use crate::role_plan::{Policy, Role, RoleState};
+use crate::step::Step;
 
 /// What is known of an entity besides what IAM shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,6 +102,21 @@ pub(crate) fn prove_role(state: &mut RoleState, place: &RolePlace, old: Option<&
             && policy.others.is_empty()
             && place.evidence.counts(&arn.to_string(), &arn.path);
     }
+}
+
+/// The marks of what is proven ours, put back before all else, and the state with them: the
+/// steps after it may take the proof away, and be cut off.
+pub(crate) fn marked(owner: &Owner, state: &RoleState) -> (Vec<Step>, RoleState) {
+    let (mut steps, mut state) = (Vec::new(), state.clone());
+    if let Some(role) = state.role.as_mut().filter(|role| role.proven) {
+        steps.push(Step::TagRole { role: role.arn.name.clone(), tags: owner.tags() });
+        role.tags.extend(owner.tags());
+    }
+    for (arn, policy) in state.policies.iter_mut().filter(|(_, policy)| policy.proven) {
+        steps.push(Step::TagPolicy { policy: arn.clone(), tags: owner.tags() });
+        policy.tags.extend(owner.tags());
+    }
+    (steps, state)
 }
 
 /// Why a role that CloudFormation names by the id that we gave is not taken for ours, where

@@ -9,6 +9,7 @@ use sagemaker_external::arn::{PolicyArn, RoleArn};
 use crate::adopt::{check_count, check_marks, check_tags, claim, found_policy, found_role, stands};
 use crate::found::FoundPolicy;
 use crate::owner::Owner;
+use crate::ownership::marked;
 use crate::pack::pack;
 use crate::rights::rights;
 use crate::role::{RolePlace, RoleSpec};
@@ -82,6 +83,7 @@ pub fn converge(
 ) -> Result<(Vec<Step>, Vec<PolicyArn>), String> {
     let old_tags = old.map(|old| old.tags.clone()).unwrap_or_default();
     check_marks(owner, state)?;
+    let (marks, state) = &marked(owner, state);
     let adopting = match &state.role {
         Some(role) => claim(spec, owner, role)?,
         None => false,
@@ -113,7 +115,7 @@ pub fn converge(
         return Ok((steps.collect(), policies));
     };
     let name = &spec.place.name;
-    let mut steps = Vec::new();
+    let mut steps = marks.clone();
     let own = |key: &&String| found.as_ref().is_none_or(|found| !stands(&found.tags, key));
     let old_own = old_tags.iter().filter(own).cloned().collect();
     let (mut tags, untag) = tag_difference(&role.tags, &wished_tags(&spec.tags, owner), &old_own, &Keys::OfRole);

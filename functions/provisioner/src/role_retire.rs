@@ -10,7 +10,7 @@ use sagemaker_external::policy::same;
 use crate::adopt::{check_marks, stands};
 use crate::found::{FoundPolicy, FoundRole};
 use crate::owner::{Owner, TAG_PREFIX};
-use crate::ownership::{unproven_policy, unproven_role};
+use crate::ownership::{marked, unproven_policy, unproven_role};
 use crate::role::RolePlace;
 use crate::role_plan::{Policy, Role, RoleState, is_ours, newest_first};
 use crate::step::{Dispensable, Step, Tags};
@@ -23,6 +23,7 @@ pub fn retire(place: &RolePlace, owner: &Owner, state: &RoleState) -> Result<(Ve
     if let Some(why) = state.role.as_ref().and_then(|role| unproven_role(place, owner, role)) {
         return Err(why);
     }
+    let (marks, state) = &marked(owner, state);
     let mut left = Vec::new();
     let role = state.role.as_ref().filter(|role| {
         let ours = role.is_ours(owner);
@@ -44,7 +45,7 @@ pub fn retire(place: &RolePlace, owner: &Owner, state: &RoleState) -> Result<(Ve
         (Some(role), None) => remove(place, owner, state, role, &policies)?,
         (None, _) => policies.iter().flat_map(|policy| policy.go(place)).collect(),
     };
-    Ok((steps, left))
+    Ok((marks.iter().cloned().chain(steps).collect(), left))
 }
 
 /// A policy of ours that goes with the role.

@@ -44,4 +44,5 @@ mod sweep;
 mod switched_off;
 mod trips;
 mod update;
+mod vanished;
 mod wire;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::iam::World;
+use crate::iam::{Fault, World};
 use crate::stage::{
     BOUNDARY, GROUP_ARN, POLICY_ARN, ROLE_ARN, Stage, create, delete, group, role, settings, update, with, writes,
 };
@@ -269,4 +269,26 @@ async fn u33_what_others_put_there_still_stops_a_deletion() {
     }
     let (reason, _) = stage.fail(&delete(ROLE_ARN, &role())).await;
     assert!(reason.contains(POLICY_ARN), "{reason}");
+}
+
+/// C12, C18: a Delete of what is proven ours marks it first: cut off anywhere, the next one
+/// still knows it.
+#[tokio::test(start_paused = true)]
+async fn c18_a_deletion_that_is_cut_off_still_knows_its_own() {
+    for (properties, id, damage) in [(role(), ROLE_ARN, untag_all as Damage), (group(), GROUP_ARN, edit_sids)] {
+        for at in 0.. {
+            let stage = Stage::new();
+            stage.created(&create(&properties)).await;
+            damage(&mut stage.iam.world());
+            {
+                let mut world = stage.iam.world();
+                (world.seen, world.fault_at) = (0, Some((at, Fault::Killed { after: true })));
+            }
+            if stage.try_send(&delete(id, &properties)).await.is_some() {
+                break;
+            }
+            stage.succeed(&delete(id, &properties)).await;
+            assert!(is_empty(&stage), "{id} {at}");
+        }
+    }
 }
