@@ -40,6 +40,7 @@ pub mod rule;
 pub mod runtime;
 pub mod session;
 pub mod settings;
+mod sse_tracker;
 pub mod stream;
 mod trace;
 pub mod transport;

@@ -2,7 +2,7 @@
 //!
 //! The model's text passes as it comes, so that an error may have to follow an event, or a
 //! line, of which only a part went out. That part must not count: `12` may be the beginning
-//! of `123`. A NUL ends its line, which no JSON holds, no id and no number.
+//! of `123`. A NUL ends such a line, which no JSON holds.
 
 use aws_smithy_eventstream::frame::read_message_from;
 use aws_smithy_types::event_stream::Message;
@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use crate::body::Cut;
 use crate::form::Media;
 use crate::owners::{as_code_without_owners, hide_in_members};
+use crate::sse_tracker::SseTracker;
 
 /// What the model of SageMaker Runtime calls a stream that fails in its midst.
 pub(crate) const INTERNAL: &str = "InternalStreamFailure";
@@ -24,17 +25,28 @@ pub(crate) const LONGEST: u32 = (24 << 20) + (128 << 10) + EMPTY;
 
 /// Takes the payload out of frames, one at a time.
 pub struct Plain {
-    media: Media,
     /// Less than one frame, after [`Plain::next`] has found none.
     buffer: BytesMut,
-    /// The last bytes that went out, which decide how an error can follow them.
-    tail: Vec<u8>,
+    /// What went out, which decides how an error can follow it.
+    sent: Sent,
     is_over: bool,
+}
+
+enum Sent {
+    Events(Box<SseTracker>),
+    /// Whether the last line has not ended.
+    JsonLines {
+        is_within_line: bool,
+    },
 }
 
 impl Plain {
     pub(crate) fn new(media: Media) -> Self {
-        Self { media, buffer: BytesMut::new(), tail: Vec::new(), is_over: false }
+        let sent = match media {
+            Media::Events => Sent::Events(Box::default()),
+            Media::JsonLines => Sent::JsonLines { is_within_line: false },
+        };
+        Self { buffer: BytesMut::new(), sent, is_over: false }
     }
 
     pub(crate) fn push(&mut self, piece: &[u8]) {
@@ -94,9 +106,10 @@ impl Plain {
     }
 
     fn remember(&mut self, part: &[u8]) {
-        const KEPT: usize = 3;
-        self.tail.extend_from_slice(part.get(part.len().saturating_sub(KEPT)..).unwrap_or_default());
-        self.tail.drain(..self.tail.len().saturating_sub(KEPT));
+        match &mut self.sent {
+            Sent::Events(tracker) => tracker.push(part),
+            Sent::JsonLines { is_within_line } => *is_within_line = !part.ends_with(b"\n"),
+        }
     }
 
     pub(crate) fn failure(&mut self, cut: Cut) -> Bytes {
@@ -110,37 +123,15 @@ impl Plain {
         let mut members = hide_in_members(&members);
         let kind = as_code_without_owners(kind).unwrap_or_else(|| INTERNAL.to_owned());
         members.insert("Type".to_owned(), kind.into());
-        match self.media {
-            Media::Events => format!("{}event: error\ndata: {}\n\n", self.event_end(), Value::Object(members)),
-            Media::JsonLines => format!("{}{}\n", self.line_end(), json!({ "Error": members })),
-        }
-        .into()
-    }
-
-    /// What ends an event that went out in part, so that it does not count.
-    ///
-    /// What a reader has of it cannot be taken back, and a blank line dispatches it (HTML
-    /// standard, 9.2.6). Of several names the last one holds: as `incomplete` it reaches
-    /// nobody who reads the model's events, or `error`. Where no event has begun, no data is
-    /// there, and nothing is dispatched.
-    fn event_end(&self) -> &'static str {
-        let ends = |end: &[u8]| self.tail.ends_with(end);
-        let is_blank = ends(b"\n\n") || ends(b"\n\r\n") || ends(b"\r\r");
-        match self.tail.last() {
-            None => "",
-            Some(_) if is_blank => "",
-            Some(b'\n') => "event: incomplete\n\n",
-            // It may be the first half of a line end.
-            Some(b'\r') => "\nevent: incomplete\n\n",
-            Some(_) => "\0\nevent: incomplete\n\n",
-        }
-    }
-
-    /// What ends a line that went out in part, so that it does not count.
-    fn line_end(&self) -> &'static str {
-        match self.tail.last() {
-            None | Some(b'\n') => "",
-            Some(_) => "\0\n",
+        match &self.sent {
+            Sent::Events(tracker) => {
+                let error = format!("event: error\ndata: {}\n\n", Value::Object(members));
+                [tracker.end(), error.into_bytes()].concat().into()
+            }
+            Sent::JsonLines { is_within_line } => {
+                let end = if *is_within_line { "\0\n" } else { "" };
+                format!("{end}{}\n", json!({ "Error": members })).into()
+            }
         }
     }
 }

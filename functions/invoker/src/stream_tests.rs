@@ -150,10 +150,10 @@ fn r03_an_exception_is_the_last_event() {
         ("", "", ""),
         ("data: 1\n\n", "", ""),
         ("data: 1\r\n\r\n", "", ""),
-        ("data: 1\r\r", "", "\0\n"),
-        ("data: 1\n", "event: incomplete\n\n", ""),
-        ("data: 1\r\n", "event: incomplete\n\n", ""),
-        ("data: 1\r", "\nevent: incomplete\n\n", "\0\n"),
+        ("data: 1\r\r", "\n", "\0\n"),
+        ("data: 1\n", "data: \0\nevent: incomplete\n\n", ""),
+        ("data: 1\r\n", "data: \0\nevent: incomplete\n\n", ""),
+        ("data: 1\r", "\ndata: \0\nevent: incomplete\n\n", "\0\n"),
         ("data: 1", "\0\nevent: incomplete\n\n", "\0\n"),
     ] {
         let frames = [part(text.as_bytes()), error(), part(b"nothing more")];
