@@ -23,6 +23,10 @@ fn s16_owners_are_hidden_in_a_services_text() {
         ("\\u0022111122223333\\u0022", "\\u0022[hidden]\\u0022"),
         ("sagemaker-us-east-1-111122223333", "sagemaker-us-east-1-[hidden]"),
         ("111122223333.dkr.ecr.us-east-1.amazonaws.com", "[hidden].dkr.ecr.us-east-1.amazonaws.com"),
+        ("account%201111%2D2222%2d3333", "account%20[hidden]"),
+        ("account 1111%252D2222%E2%80%933333.", "account [hidden]."),
+        ("{\\\"a\\\":\\\"1111\\\\u20132222\\u002D3333\\\"}", "{\\\"a\\\":\\\"[hidden]\\\"}"),
+        ("arn:aws:iam::111122223333:role/team,prod, or another", "[hidden], or another"),
         ("é 111122223333é", "é [hidden]é"),
         ("", ""),
     ] {
@@ -37,12 +41,13 @@ fn ordinary_text_passes_unchanged() {
         "1 error at 12:34, id 1234567890123 and 12345678901",
         "2026-11-28T12:34:56.123456Z, epoch 1795862096 or 1795862096123",
         "request 8476a536-1111-2222-3333-2dfe598c3fcd took 1024 2048 4096 bytes",
-        "warn: learn: barn:yard %41rn 0x111122223333f is no account of 12 digits: 11112222333",
+        "warn: learn: barn:yard %41rn is no account of 12 digits: 11112222333",
+        "request 8476a536-7b61-11e6-9a41-111122223333 and digest d41d8cd98f00b204e111122223333abc",
+        "card 1111-2222-3333-4444 or 1111-2222-3333-4444-5555",
         "call 555-1234-5678, 1111-2222-33333 or 11111-2222-3333",
         "100%: 20 % of 30%20items",
     ] {
-        let text = text.replace("0x111122223333f", "");
-        assert_eq!(hide_owners(&text), text);
+        assert_eq!(hide_owners(text), text);
     }
 }
 
@@ -50,6 +55,7 @@ fn ordinary_text_passes_unchanged() {
 fn s16_numbers_and_account_members_are_hidden_too() {
     let members = json!({
         "Message": "m", "Count": 12, "Time": 1_795_862_096_123_u64, "Ratio": 0.5, "AccountName": "team-7",
+        "MaxEndpointsPerAccount": 20, "Account": { "Id": 1_122_223_333, "Name": "team-7" },
         "Number": 111_122_223_333_u64, "Float": 111_122_223_333.0,
         "AccountId": 1_122_223_333, "account_id": "001122223333", "OwnerAccount": "11 22223333", "Accounts": [7, "8"],
         "Deep": { "List": [{ "AwsAccountId": "1122223333" }, 111_122_223_333_u64] },
@@ -57,6 +63,7 @@ fn s16_numbers_and_account_members_are_hidden_too() {
     });
     let hidden = json!({
         "Message": "m", "Count": 12, "Time": 1_795_862_096_123_u64, "Ratio": 0.5, "AccountName": "team-7",
+        "MaxEndpointsPerAccount": 20, "Account": { "Id": "[hidden]", "Name": "team-7" },
         "Number": "[hidden]", "Float": "[hidden]",
         "AccountId": "[hidden]", "account_id": "[hidden]", "OwnerAccount": "[hidden]",
         "Accounts": ["[hidden]", "[hidden]"],
@@ -71,7 +78,7 @@ fn s16_numbers_and_account_members_are_hidden_too() {
 fn encoded(text: &str, times: usize) -> String {
     let mut text = text.to_owned();
     for _ in 0..times {
-        text = text.replace('%', "%25").replace(':', "%3A").replace('/', "%2F").replace('=', "%3D");
+        text = text.replace('%', "%25").replace(':', "%3A").replace('/', "%2F").replace('=', "%3D").replace('-', "%2D");
     }
     text
 }
