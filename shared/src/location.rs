@@ -30,6 +30,15 @@ impl LocationPrefix {
     }
 }
 
+/// Whether the location can be read in one way only, as [`UNAMBIGUOUS`] says.
+pub fn is_unambiguous(location: &str) -> bool {
+    parts(location).is_some()
+}
+
+/// How a location is written that can be read in one way only.
+pub const UNAMBIGUOUS: &str = "s3://BUCKET/KEY or https://HOST/PATH in printable ASCII characters, without any of %+?#\\ \
+                               and without a part that is empty, . or ..";
+
 impl FromStr for LocationPrefix {
     type Err = Invalid;
 

@@ -38,6 +38,10 @@ pub fn connector() -> SharedHttpConnector {
 
 fn pool(connect: Connect) -> SharedHttpConnector {
     let mut client = Client::builder(TokioExecutor::new());
+    // By the monotonic clock, which may stand still while Lambda freezes the function: then a dead
+    // connection is used. hyper itself sends again what was not written, and the SDK tries its
+    // calls again, as the callback does its PUT. All of these may be made twice; a model's may not,
+    // so the invoker has a pool of its own.
     client.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE);
     SharedHttpConnector::new(Http(client.build(connect)))
 }
@@ -75,7 +79,7 @@ impl Connect {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         if roots.is_empty() {
-            tracing::error!(target: "sagemaker_external", "no root of trust was found: no TLS connection will come about");
+            tracing::error!(target: "sagemaker_external", "no root of trust was found: every TLS connection will fail");
         }
         Self::trusting(roots)
     }

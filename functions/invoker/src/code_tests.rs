@@ -108,6 +108,25 @@ fn r04_no_error_after_which_the_model_may_have_run_is_sent_again() {
     }
 }
 
+/// Each operation waits for so long at most, and no advice is given to a stream or to a call
+/// that is asynchronous already to become asynchronous.
+#[test]
+fn r13_the_advice_of_a_deadline_is_its_operations() {
+    for (operation, advice) in [
+        (Operation::InvokeEndpoint, Some("call it asynchronously if it needs more than the 60 s")),
+        (Operation::InvokeEndpointWithResponseStream, Some("make the model begin its answer sooner")),
+        (Operation::InvokeEndpointAsync, None),
+    ] {
+        let not = NotInvoked { why: endpoint::Why::Deadline, code: "X".to_owned(), request_id: None };
+        let reply = response::refused(&Error::NotInvoked(operation, name(), not), &Record::new(&Context::default()));
+        let crate::body::Body::Bytes(body) = reply.stream else { panic!("no error") };
+        let text = String::from_utf8(body.to_vec()).expect("text");
+        assert!(text.contains(&format!("which is {} s at most", operation.longest().as_secs())), "{text}");
+        assert_eq!(text.contains("asynchronously"), operation == Operation::InvokeEndpoint, "{text}");
+        assert!(advice.is_none_or(|advice| text.contains(advice)), "{text}");
+    }
+}
+
 /// The text under each code between two headings of the page.
 fn documented(from: &str, to: &str) -> BTreeMap<&'static str, &'static str> {
     let page = include_str!("../../../docs/errors.md");

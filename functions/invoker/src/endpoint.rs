@@ -21,7 +21,7 @@ use crate::deadline::Deadline;
 use crate::headers::Headers;
 use crate::operation::Operation;
 use crate::payload::Payload;
-use crate::refusal::refused;
+use crate::refusal::read_error;
 use crate::transport::{Lost, Sending};
 
 /// SageMaker's answer as it came: any success status, all its headers, and the
@@ -123,7 +123,7 @@ impl Runtimes {
         let answered = timeout_at(deadline.at(), async {
             match self.aws.http.send(request, &sending).await {
                 Ok(response) if response.status().is_success() => gathered(operation, response).await,
-                Ok(response) => Err(refused(response).await),
+                Ok(response) => Err(read_error(response).await),
                 Err(lost) => Err(lost.into()),
             }
         });
@@ -152,7 +152,10 @@ async fn gathered(operation: Operation, response: Upstream) -> Result<Upstream, 
     let (parts, body) = response.into_parts();
     match Limited::new(body, ERROR_MAX).collect().await {
         Ok(body) => Ok(http::Response::from_parts(parts, SdkBody::from(body.to_bytes()))),
-        Err(_) => Err(NotInvoked::new(Why::Broken, "Response")),
+        Err(_) => {
+            let id = parts.headers.get("x-amzn-requestid").and_then(|id| id.to_str().ok());
+            Err(NotInvoked { request_id: id.map(str::to_owned), ..NotInvoked::new(Why::Broken, "Response") })
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sagemaker_external::location::{UNAMBIGUOUS, is_unambiguous};
 use sagemaker_external::name::{EndpointName, SessionName};
 
 use crate::assume::Ask;
@@ -37,6 +38,11 @@ impl<'a> Granted<'a> {
     /// another operation's as well, as far as anybody knows.
     pub(crate) fn check_input(&self, headers: &Headers) -> Result<(), Invalid> {
         match headers.get(INPUT_LOCATION.header) {
+            Some(location) if !self.grant.admits_input(location) && !is_unambiguous(location) => Err(Invalid(format!(
+                "header {} ({}) must be {UNAMBIGUOUS}: this API's grant of endpoint \"{}\" bounds where inputs lie, and \
+                 any other location can be read in two ways",
+                INPUT_LOCATION.header, INPUT_LOCATION.name, self.endpoint
+            ))),
             Some(location) if !self.grant.admits_input(location) => Err(Invalid(format!(
                 "header {} ({}) must lie below one of the prefixes that this API's grant of endpoint \"{}\" allows: ask \
                  whoever runs this API which these are",

@@ -80,7 +80,7 @@ impl Invoker {
 
     /// Makes a connection to each service while Lambda starts the function, with all of a
     /// processor, so that the first caller need not wait for handshakes. Whether they
-    /// come about makes no difference but that time.
+    /// succeed makes no difference but that time.
     pub async fn prepare(&self) {
         let mut connecting = JoinSet::new();
         let mut prepared = HashSet::new();
@@ -91,7 +91,7 @@ impl Invoker {
                 connecting.spawn(async move { http.prepare(&uri).await });
             }
         }
-        // What has not come about by then is given up.
+        // What has not succeeded by then is given up.
         let _ = timeout(PREPARING, async { while connecting.join_next().await.is_some() {} }).await;
     }
 
@@ -143,7 +143,8 @@ impl Invoker {
         record.granted = Some(granted.name().to_owned());
         granted.check_input(&headers)?;
         let policy = session::policy(granted.grant, operation, &granted.endpoint, inference_component.as_ref());
-        // The head of the answer has to come by then; its body has all of the function's time.
+        // By then the head of the answer has to be there, and all of a short or an asynchronous
+        // one, which is read first. Any other body has all of the function's time.
         let until_begun = deadline.within(operation.longest());
         let payload = async {
             // Twice around, a call of STS on a kept connection has been sent, and there is time
@@ -243,7 +244,9 @@ impl Invoker {
         let name = caller.session_name(&record.request_id).ok_or(Error::NoCaller)?;
         record.session = Some(name.clone());
         let attribution = granted.attribution(caller, record);
-        let policy = session::policy(granted.grant, Operation::InvokeEndpoint, &granted.endpoint, None);
+        // A stream's session is the largest, but for the inference component that a request may name.
+        let operation = Operation::InvokeEndpointWithResponseStream;
+        let policy = session::policy(granted.grant, operation, &granted.endpoint, None);
         let ask = granted.ask(&name, attribution.as_ref(), &policy, SHORTEST);
         // One that nobody can have allowed: Lambda made it just now.
         let other = record.request_id.parse().ok();

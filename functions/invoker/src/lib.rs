@@ -8,6 +8,7 @@
 //! in [`endpoint`] only, whose errors `refusal` reads; [`aws`] signs, and [`transport`] sends. A request is told, in the
 //! log with its metrics and to X-Ray, when [`watched`] sees its answer end.
 
+mod advice;
 pub mod assume;
 pub mod attribution;
 pub mod aws;

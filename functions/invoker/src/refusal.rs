@@ -13,7 +13,7 @@ use crate::error::MAY_HAVE_RUN;
 use crate::owners::as_code_without_owners;
 
 /// Reads an answer that is not a success.
-pub(crate) async fn refused(response: http::Response<SdkBody>) -> NotInvoked {
+pub(crate) async fn read_error(response: http::Response<SdkBody>) -> NotInvoked {
     let (parts, body) = response.into_parts();
     let text = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
     let request_id = text("x-amzn-requestid").map(str::to_owned);

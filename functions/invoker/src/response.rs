@@ -9,6 +9,7 @@ use http::{StatusCode, header};
 use lambda_runtime::{MetadataPrelude, StreamResponse};
 use serde_json::{Map, Value, json};
 
+use crate::advice::{ran, sooner};
 use crate::assume;
 use crate::body::Body;
 use crate::code::Code;
@@ -18,7 +19,6 @@ use crate::endpoint::{self, Upstream};
 use crate::error::{Error, Invalid, MAY_HAVE_RUN};
 use crate::form::Form;
 use crate::grants::Grants;
-use crate::operation::Operation;
 use crate::owners::{hide_in_members, hide_owners};
 use crate::record::{Record, Served};
 use crate::watched::Watched;
@@ -257,9 +257,10 @@ fn shape(error: &Error) -> Shape<'_> {
             )),
             endpoint::Why::Late => late("this API's own deadline came before the endpoint was called, try again"),
             endpoint::Why::Deadline => may_have_run(format!(
-                "endpoint \"{name}\" gave no answer before this API's own deadline: {}; make the model faster, or call \
-                 it asynchronously if it needs more than 60 s",
-                ran(*operation)
+                "endpoint \"{name}\" gave no answer before this API's own deadline, which is {} s at most: {}{}",
+                operation.longest().as_secs(),
+                ran(*operation),
+                sooner(*operation)
             )),
             endpoint::Why::NotUnderstood => may_have_run(format!(
                 "the call of endpoint \"{name}\" was answered with something that is not a SageMaker error, such as a \
@@ -290,18 +291,6 @@ fn shape(error: &Error) -> Shape<'_> {
 /// An error that no client sends again by itself (R04).
 fn may_have_run<'a>(message: impl Into<Cow<'a, str>>) -> Shape<'a> {
     Shape::new(MAY_HAVE_RUN, "InternalDependencyException", message)
-}
-
-/// Only the client can say whether the model may run again.
-fn ran(operation: Operation) -> &'static str {
-    match operation {
-        Operation::InvokeEndpointAsync => {
-            "it may have queued the request, and this API tried nothing again; look for its output before you call again"
-        }
-        Operation::InvokeEndpoint | Operation::InvokeEndpointWithResponseStream => {
-            "it may have run, and this API tried nothing again; see what it did before you call again"
-        }
-    }
 }
 
 /// Our own deadline, before the endpoint was called (R13). SageMaker's model has no error

@@ -130,6 +130,9 @@ async fn s02_a_sound_grant_is_tried_with_and_without_its_external_id() {
     }
     let policy: Value = serde_json::from_str(&calls[0].parameter("Policy").unwrap()).unwrap();
     assert_eq!(policy["Statement"][0]["Resource"], json!(["arn:aws:sagemaker:us-east-1:111122223333:endpoint/iris"]));
+    // A stream's session is the largest without an inference component.
+    let actions = json!(["sagemaker:InvokeEndpoint", "sagemaker:InvokeEndpointWithResponseStream"]);
+    assert_eq!(policy["Statement"][0]["Action"], actions);
     assert_eq!(calls[0].parameter("RoleSessionName"), Some(format!("alice@{REQUEST_ID}")));
 }
 

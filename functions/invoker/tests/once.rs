@@ -41,7 +41,7 @@ fn reset(stream: &mut TcpStream) -> bool {
 
 /// Sends the head of a longer answer, and a part of it.
 fn reset_within(stream: &mut TcpStream, length: usize, part: &[u8]) -> bool {
-    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
+    let head = format!("HTTP/1.1 200 OK\r\nx-amzn-RequestId: upstream-request\r\nContent-Length: {length}\r\n\r\n");
     stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(part)).is_ok() && reset(stream)
 }
 
@@ -92,6 +92,9 @@ fn r04_the_model_is_called_once_whatever_it_does() {
                 }
             };
             assert_eq!(posted.prelude["statusCode"], status, "{operation:?} {name}");
+            if is_cut {
+                assert_eq!(posted.prelude["headers"]["x-amzn-requestid"], "upstream-request", "{operation:?} {name}");
+            }
             assert_eq!(program.seen().1.len(), 2, "{operation:?} {name}: the model was called again");
         }
     }

@@ -17,7 +17,7 @@ struct Stage {
 }
 
 impl Stage {
-    /// The program's connections have come about; nobody has asked for anything yet.
+    /// The program's connections are made; nobody has asked for anything yet.
     fn set() -> Self {
         let (sts, runtime) = (TlsService::start(), TlsService::start());
         let roots = sts.roots.with_extension("both.pem");

@@ -270,7 +270,7 @@ async fn an_input_outside_of_the_grants_prefixes_is_refused_before_any_call() {
     let cloud = Cloud::willing();
     let invoker = invoker_with(&cloud, Some(&grants.to_string()));
     for operation in Operation::ALL {
-        for location in ["s3://bucket/team-b/x", "s3://bucket-evil/team-a/x", "s3://bucket/team-a/../team-b/x"] {
+        for location in ["s3://bucket/team-b/x", "s3://bucket-evil/team-a/x"] {
             let answer = ask(&invoker, &with(event_of(operation), INPUT, location)).await;
             assert_eq!(answer.kind(), (400, Some("ValidationError")), "{operation:?} {location}");
             assert_eq!(
@@ -279,6 +279,17 @@ async fn an_input_outside_of_the_grants_prefixes_is_refused_before_any_call() {
                  API's grant of endpoint \"iris\" allows: ask whoever runs this API which these are"
             );
         }
+    }
+    // Of one that can be read in two ways nobody knows where it lies.
+    for location in ["s3://bucket/team-a/../team-b/x", "s3://bucket/team-a/a+b.csv"] {
+        let answer = ask(&invoker, &with(event_of(Operation::InvokeEndpointAsync), INPUT, location)).await;
+        assert_eq!(answer.kind(), (400, Some("ValidationError")), "{location}");
+        assert_eq!(
+            answer.message(),
+            "header X-Amzn-SageMaker-InputLocation (InputLocation) must be s3://BUCKET/KEY or https://HOST/PATH in \
+             printable ASCII characters, without any of %+?#\\ and without a part that is empty, . or ..: this API's \
+             grant of endpoint \"iris\" bounds where inputs lie, and any other location can be read in two ways"
+        );
     }
     assert_eq!(cloud.counts(), (0, 0));
     for location in ["s3://bucket/team-a/x.csv", "https://bucket.s3.eu-west-1.amazonaws.com/team-a/y"] {

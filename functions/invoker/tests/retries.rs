@@ -36,7 +36,7 @@ async fn r04_the_model_is_called_once_whatever_it_answers() {
 async fn r04_r13_a_silent_model_is_a_530_before_lambdas_deadline() {
     for (operation, advice) in [
         (Operation::InvokeEndpoint, "make the model faster, or call it asynchronously"),
-        (Operation::InvokeEndpointWithResponseStream, "make the model faster, or call it asynchronously"),
+        (Operation::InvokeEndpointWithResponseStream, "make the model begin its answer sooner"),
         (Operation::InvokeEndpointAsync, "look for its output"),
     ] {
         let cloud = Cloud::granting(|_| Reply::Silence);

@@ -149,8 +149,8 @@ impl Case<'_> {
                 vec![BROKEN]
             }
             Model::Silent => vec![BROKEN],
-            // Its status came, or the whole of it did not.
-            Model::TruncatedError => vec![BROKEN, FAULT],
+            // Its type is in its head, which comes whole.
+            Model::TruncatedError => vec![FAULT],
             Model::Refusal(_, "ThrottlingException") => vec![THROTTLED],
             // Kept keys are forgotten, and the caller may try again; new ones are our fault.
             Model::Refusal(_, "ExpiredTokenException") if self.trace.sts.is_empty() => vec![UNAVAILABLE],
@@ -299,7 +299,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_seen() {
         type Change = fn(&mut Trace, &mut Answer, &Plan);
-        let cases: [(&str, Model, Change); 11] = [
+        let cases: [(&str, Model, Change); 12] = [
             ("another's answer", Model::Well, |_, answer, _| answer.body = payload(&plans(Model::Well)[1])),
             ("a byte", Model::Well, |_, answer, _| answer.body[150] ^= 1),
             ("a byte less", Model::Well, |_, answer, plan| answer.body.truncate(payload(plan).len() - 1)),
@@ -311,6 +311,9 @@ mod tests {
             ("a cut answer that looks whole", Model::Truncated, |_, _, _| ()),
             ("an error of the wrong kind", Model::Garbage, |_, answer, plan| {
                 *answer = error(plan, 503, "ServiceUnavailable", "try again");
+            }),
+            ("an error whose type came, as a broken connection", Model::TruncatedError, |_, answer, plan| {
+                *answer = error(plan, 530, "InternalDependencyException", "it broke");
             }),
             ("a secret", Model::Garbage, |_, answer, plan| {
                 *answer = error(plan, 530, "InternalDependencyException", EXTERNAL_ID);

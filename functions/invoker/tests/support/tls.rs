@@ -20,7 +20,7 @@ pub(crate) struct TlsService {
     pub(crate) address: SocketAddr,
     /// The certificate, for whoever is to trust it.
     pub(crate) roots: PathBuf,
-    /// A message for each handshake that has come about.
+    /// A message for each handshake that has succeeded.
     handshakes: Receiver<()>,
     connections: Arc<Mutex<Vec<TcpStream>>>,
     requests: Arc<AtomicUsize>,
