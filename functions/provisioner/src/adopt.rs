@@ -29,6 +29,7 @@ pub(crate) fn claim(spec: &RoleSpec, owner: &Owner, role: &Role) -> Result<bool,
         Some(adopt) if !Owner::is_anyones(&role.tags) => {
             let arn = role.arn.to_string();
             adopt.allow_existing(&arn)?;
+            place.evidence.check_not_lost(&format!("role {arn}"))?;
             let there = RolePlace { path: role.arn.path.clone(), ..place.clone() };
             there.policy_arn(0).map_or(Ok(()), |policy| adopt.allow_new(&policy.to_string(), &policy.path))?;
         }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use sagemaker_external::arn::{Account, RoleArn};
+use sagemaker_external::arn::RoleArn;
 use sagemaker_external::policy::{Document, PermissionStatement};
 use serde_json::Value;
 
@@ -15,6 +15,7 @@ use crate::member::Member;
 use crate::owner::Owner;
 use crate::role::{Defaults, RoleSpec};
 use crate::role_plan::RoleState;
+use crate::trust::Trust;
 
 /// Every region, or every endpoint.
 const ANY: &str = "*";
@@ -27,8 +28,9 @@ pub(crate) fn check_role(
     state: &RoleState,
     authority: &Authority,
 ) -> Result<(), String> {
-    let role = state.role.as_ref().filter(|role| role.is_ours(owner));
-    let trusted = role.map(|role| trusted(&role.trust, &spec.place.account)).unwrap_or_default();
+    let role = state.role.as_ref().filter(|role| owner.owns(&role.tags));
+    let trusted = role.and_then(|role| Trust::from_document(&role.trust));
+    let trusted = trusted.map(|trust| trust.principals).unwrap_or_default();
     let stranger = |who: &&String| !authority.may_trust(who) && !trusted.contains(*who);
     if let Some(who) = spec.trust.principals.iter().find(stranger) {
         return Err(not_grantable(who));
@@ -36,7 +38,7 @@ pub(crate) fn check_role(
     if authority.any_endpoint() {
         return Ok(());
     }
-    let policies = state.policies.values().filter(|policy| policy.is_ours(owner));
+    let policies = state.policies.values().filter(|policy| owner.owns(&policy.tags));
     let documents = policies.filter_map(|policy| serde_json::from_str(&policy.document).ok());
     let held: Vec<Right> = documents.flat_map(|document| rights(&document)).collect();
     let wanted = rights(&spec.permissions(&spec.resources));
@@ -57,19 +59,6 @@ fn not_grantable(who: &str) -> String {
             "TrustedPrincipalArns: {who} is neither in an account that this provisioner may let in nor named to it; its operator can add the account to GrantableAccountIds of the provisioner's stack, or the ARN to its TrustedPrincipalArns"
         ),
     }
-}
-
-/// Whom a trust lets in now, in the form of a wish's principals.
-fn trusted(trust: &str, home: &Account) -> BTreeSet<String> {
-    let document: Value = serde_json::from_str(trust).unwrap_or_default();
-    let allows = statements(&document).iter().filter(|statement| member(statement, "Effect") == "Allow");
-    let named = allows.flat_map(|statement| strings(member(member(statement, "Principal"), "AWS")));
-    named
-        .map(|who| match who.parse() {
-            Ok(id) => Account { partition: home.partition.clone(), id }.root_arn(),
-            Err(_) => who.to_owned(),
-        })
-        .collect()
 }
 
 /// One action on one resource, in one region or all.
@@ -122,7 +111,8 @@ pub(crate) fn check_group(
     authority: &Authority,
     defaults: &Defaults,
 ) -> Result<(), String> {
-    let group = state.filter(|group| group.is_marked(owner));
+    // What is proven ours without its mark was proven by an id and a name, which an event can forge.
+    let group = state.filter(|group| group.is_marked(owner) && group.proven.is_none());
     let members = group.map(|group| group.users.clone()).unwrap_or_default();
     let roles = group.map(|group| allowed(group, owner, "sts:AssumeRole")).unwrap_or_default();
     let apis = group.map(|group| allowed(group, owner, "execute-api:Invoke")).unwrap_or_default();

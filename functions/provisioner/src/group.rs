@@ -55,7 +55,7 @@ impl GroupPlace {
             policy_name: p.parsed("PolicyName").ok().flatten().or_else(|| POLICY_NAME.parse().ok())?,
             users: p.list("UserNames").unwrap_or_default().into_iter().map(Member::from).collect(),
             remove_adopted: p.removes_adopted().unwrap_or(false),
-            evidence: Evidence::of(&p, defaults),
+            evidence: Evidence::of(defaults),
             is_switched_off: false,
         })
     }
@@ -91,7 +91,7 @@ impl GroupSpec {
             policy_name: p.parsed_or("PolicyName", POLICY_NAME)?,
             users,
             remove_adopted: p.removes_adopted()?,
-            evidence: Evidence::of(&p, defaults),
+            evidence: Evidence::of(defaults),
             is_switched_off: false,
         };
         let (adopt, dry_run) = (p.adoption(defaults)?, p.flag("DryRun")?);

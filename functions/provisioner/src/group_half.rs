@@ -109,7 +109,7 @@ impl Half for GroupHalf {
     }
 
     fn proven(place: &GroupPlace) -> GroupPlace {
-        GroupPlace { evidence: place.evidence.clone().named(), ..place.clone() }
+        GroupPlace { evidence: place.evidence.clone().seen(), ..place.clone() }
     }
 
     fn without_refused(_: &GroupSpec, _: &Step, _: &Failure) -> Option<(GroupSpec, Vec<String>)> {

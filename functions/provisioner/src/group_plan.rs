@@ -160,6 +160,8 @@ pub fn retire(place: &GroupPlace, owner: &Owner, state: Option<&Group>) -> Resul
         return Err(why);
     }
     let here = group.arn == place.group_arn() && (place.evidence.by_id || group.is_new);
+    // One that was adopted and given back may hold nothing either, unless it was to be removed.
+    let here = here && (place.remove_adopted || !place.evidence.may_be_given_back(&group.arn.to_string()));
     let half_made = here && group.is_blank() && group.users.is_subset(&place.users);
     let ours = !marked.is_empty() || half_made || is_bare_and_named(place, group);
     if !ours {
@@ -232,11 +234,15 @@ fn claim(spec: &GroupSpec, owner: &Owner, group: &Group) -> Result<bool, String>
     let place = &spec.place;
     let marked = group.is_marked(owner);
     let here = group.arn.path == place.path && place.path.as_str().starts_with(fence(spec));
-    let half_made = here && group.is_new && group.is_blank() && group.users.is_subset(&place.users);
+    // One that the operator names is adopted, as new and empty as it may be.
+    let adopts = spec.adopt.is_some() && place.evidence.may_be_given_back(&group.arn.to_string());
+    let half_made = here && !adopts && group.is_new && group.is_blank() && group.users.is_subset(&place.users);
     let adopting = match &spec.adopt {
         _ if marked || half_made || is_bare_and_named(place, group) => false,
         Some(adopt) if group.is_adoptable(owner) => {
-            adopt.allow_existing(&group.arn.to_string())?;
+            let arn = group.arn.to_string();
+            adopt.allow_existing(&arn)?;
+            place.evidence.check_not_lost(&format!("group {arn}"))?;
             true
         }
         _ => {

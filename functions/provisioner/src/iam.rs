@@ -83,9 +83,7 @@ impl Iam {
                 // (U13): that takes another look.
                 Kind::Conflict if failure.code.starts_with("DeleteConflict") => false,
                 Kind::Conflict => true,
-                // A copy of IAM that does not know the new entity yet does not know
-                // its path either, by which the provisioner's permissions go.
-                Kind::NotFound | Kind::Denied => fresh,
+                Kind::NotFound => fresh,
                 _ if !is_invalid_principal(&failure) => false,
                 // One that was trusted before is more likely gone than new.
                 _ => match step.dispensable().filter(|lost| !lost.refused(&failure.message).is_empty()) {

@@ -11,7 +11,7 @@
 //!    is on our role, and on nothing else.
 //! 4. No other owner's mark is on it, nor on that policy.
 //! 5. It cannot have been adopted: what was given back looks the same, and is not ours any
-//!    more. So `AdoptArns` must not name it, nor the properties say `OnExisting: Adopt`.
+//!    more. So `AdoptArns` must not name it, without which nothing is adopted.
 //!
 //! What is proven so gets its mark back with an Update and is removed by a Delete. Where the
 //! id names an entity and the proof is not whole, an Update and a Delete fail and say so.
@@ -26,7 +26,6 @@ use crate::group::GroupPlace;
 use crate::group_plan::Group;
 use crate::owner::Owner;
 use crate::pack::MOST_POLICIES;
-use crate::properties::Properties;
 use crate::role::{Defaults, RolePlace};
 use crate::role_plan::{Policy, Role, RoleState};
 use crate::step::Step;
@@ -38,33 +37,44 @@ pub struct Evidence {
     pub by_id: bool,
     /// The provisioner's own path.
     fence: IamPath,
-    /// Whether the properties let it be adopted.
-    adopts: bool,
+    /// Whether this run has seen our mark on it.
+    seen: bool,
     /// ARNs that may be adopted.
     adoptable: BTreeSet<String>,
 }
 
 impl Evidence {
-    pub fn of(p: &Properties<'_>, defaults: &Defaults) -> Self {
-        Self {
-            by_id: false,
-            fence: defaults.path.clone(),
-            adopts: p.adoption(defaults).is_ok_and(|adoption| adoption.is_some()),
-            adoptable: defaults.adopt_arns.clone(),
-        }
+    pub fn of(defaults: &Defaults) -> Self {
+        Self { by_id: false, fence: defaults.path.clone(), seen: false, adoptable: defaults.adopt_arns.clone() }
     }
 
     pub fn named(self) -> Self {
         Self { by_id: true, ..self }
     }
 
-    fn is_below_path(&self, path: &IamPath) -> bool {
+    pub fn seen(self) -> Self {
+        Self { by_id: true, seen: true, ..self }
+    }
+
+    pub(crate) fn is_below_path(&self, path: &IamPath) -> bool {
         path.as_str().starts_with(self.fence.as_str())
     }
 
     /// Whether an unmarked entity may be one that was adopted and given back.
-    fn may_be_given_back(&self, arn: &str) -> bool {
-        self.adopts || self.adoptable.contains(arn)
+    pub(crate) fn may_be_given_back(&self, arn: &str) -> bool {
+        !self.seen && self.adoptable.contains(arn)
+    }
+
+    /// Refuses to adopt anew what CloudFormation names by the id that we gave. It is most likely
+    /// one that was adopted and has lost its mark: our own rights would be kept as what it was
+    /// like, and stay when it is given back.
+    pub(crate) fn check_not_lost(&self, entity: &str) -> Result<(), String> {
+        match self.by_id {
+            true => Err(format!(
+                "OnExisting: {entity} is this resource's own, and no longer says what it was like before it was adopted; put its mark back, or restore it by hand and let the resource name another one"
+            )),
+            false => Ok(()),
+        }
     }
 
     /// Whether nothing but the entity itself is missing from the proof.
@@ -75,8 +85,7 @@ impl Evidence {
 
 /// Notes on the role and its policies that they are ours without their mark.
 pub(crate) fn prove_role(state: &mut RoleState, place: &RolePlace, old: Option<&RolePlace>, owner: &Owner) {
-    let adopts = old.is_some_and(|old| old.evidence.adopts);
-    let Some(role) = state.role.as_mut().filter(|role| role.arn == place.role_arn() && !adopts) else { return };
+    let Some(role) = state.role.as_mut().filter(|role| role.arn == place.role_arn()) else { return };
     let names = [place].into_iter().chain(old.filter(|old| old.name == place.name)).map(|named| &named.policy_name);
     let ours: BTreeSet<PolicyArn> = names
         .map(|name| RolePlace { policy_name: name.clone(), ..place.clone() })
@@ -149,8 +158,7 @@ pub(crate) fn unproven_policy(place: &RolePlace, owner: &Owner, state: &RoleStat
 
 /// Notes on the group which of its policies is ours without its mark.
 pub(crate) fn prove_group(group: &mut Group, place: &GroupPlace, old: Option<&GroupPlace>, owner: &Owner) {
-    let adopts = old.is_some_and(|old| old.evidence.adopts);
-    let counts = place.evidence.counts(&group.arn.to_string(), &group.arn.path) && !adopts;
+    let counts = place.evidence.counts(&group.arn.to_string(), &group.arn.path);
     if group.is_marked(owner) || group.arn != place.group_arn() || !counts || group.is_anothers(owner) {
         return;
     }

@@ -101,7 +101,7 @@ impl RolePlace {
             principals: traced(&p, home),
             remove_adopted: p.removes_adopted().unwrap_or(false),
             trust_is_lost: false,
-            evidence: Evidence::of(&p, defaults),
+            evidence: Evidence::of(defaults),
         })
     }
 }
@@ -141,7 +141,7 @@ impl RoleSpec {
             principals: trust.principals.clone(),
             remove_adopted: p.removes_adopted()?,
             trust_is_lost: false,
-            evidence: Evidence::of(&p, defaults),
+            evidence: Evidence::of(defaults),
         };
         let regions = regions(&p, home)?;
         let (resources, endpoint_arns) = resources(&p, home, &regions)?;

@@ -230,12 +230,12 @@ async fn what_lies_outside_the_path_is_not_proven() {
 }
 
 /// C20: what was adopted and given back looks like ours without a mark. A Delete that comes
-/// again, and one whose properties or setup let it be adopted, leave it alone.
+/// again leaves it alone where the operator names it.
 #[tokio::test(start_paused = true)]
 async fn c20_what_may_have_been_given_back_is_not_proven() {
     let adopt = json!({"OnExisting": "Adopt"});
     for (properties, id, damage) in [(role(), ROLE_ARN, untag_all as Damage), (group(), GROUP_ARN, edit_sids)] {
-        for (changes, arns) in [(adopt.clone(), ""), (json!({}), id)] {
+        for (changes, arns) in [(adopt.clone(), id), (json!({}), id)] {
             let stage = Stage::with(settings(&[("ADOPT_ARNS", arns)]));
             stage.created(&create(&properties)).await;
             damage(&mut stage.iam.world());
@@ -290,5 +290,59 @@ async fn c18_a_deletion_that_is_cut_off_still_knows_its_own() {
             stage.succeed(&delete(id, &properties)).await;
             assert!(is_empty(&stage), "{id} {at}");
         }
+    }
+}
+
+/// A stack that adopts one entity lets every resource adopt: what is not named was made here,
+/// and is proven ours all the same.
+#[tokio::test(start_paused = true)]
+async fn c38_adoption_of_something_else_takes_no_proof_away() {
+    let adopt = json!({"OnExisting": "Adopt"});
+    for (properties, id, damage) in [(role(), ROLE_ARN, untag_role as Damage), (group(), GROUP_ARN, edit_sids)] {
+        let stage = Stage::with(settings(&[("ADOPT_ARNS", "arn:aws:iam::111122223333:role/ByHand")]));
+        let properties = with(properties, adopt.clone());
+        stage.created(&create(&properties)).await;
+        damage(&mut stage.iam.world());
+        stage.succeed(&update(id, &properties, &properties)).await;
+        damage(&mut stage.iam.world());
+        stage.succeed(&delete(id, &properties)).await;
+        let world = stage.iam.world();
+        assert!(world.roles.is_empty() && world.groups.is_empty() && world.policies.is_empty());
+    }
+}
+
+/// C20: a group made by hand that holds nothing is given back, and stays when the Delete comes
+/// again, however new it is.
+#[tokio::test(start_paused = true)]
+async fn c20_an_empty_group_that_was_given_back_stays() {
+    let properties = with(group(), json!({"OnExisting": "Adopt", "UserNames": ["alice"]}));
+    for members in [&[][..], &["alice"]] {
+        let stage = Stage::with(settings(&[("ADOPT_ARNS", GROUP_ARN)]));
+        stage.iam.world().users.insert("alice".to_owned());
+        stage.created(&create(&with(group(), json!({"UserNames": members})))).await;
+        stage.iam.world().groups.get_mut("sagemakertester").unwrap().inline.clear();
+        let found = held(&stage);
+        let id = stage.created(&create(&properties)).await;
+        for _ in 0..2 {
+            stage.succeed(&delete(&id, &properties)).await;
+            assert_eq!(held(&stage), found);
+        }
+    }
+}
+
+/// An adopted entity that has lost its mark is not adopted again: what we wrote would be kept
+/// as what it was like.
+#[tokio::test(start_paused = true)]
+async fn what_was_adopted_and_has_lost_its_mark_is_not_adopted_again() {
+    let adopt = json!({"OnExisting": "Adopt"});
+    for (properties, id, damage) in [(role(), ROLE_ARN, untag_all as Damage), (group(), GROUP_ARN, edit_sids)] {
+        let stage = Stage::with(settings(&[("ADOPT_ARNS", id)]));
+        let properties = with(properties, adopt.clone());
+        stage.created(&create(&properties)).await;
+        damage(&mut stage.iam.world());
+        let before = held(&stage);
+        let (reason, _) = stage.fail(&update(id, &properties, &properties)).await;
+        assert!(reason.contains("no longer says what it was like"), "{reason}");
+        assert_eq!(held(&stage), before);
     }
 }
