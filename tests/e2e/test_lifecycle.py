@@ -187,20 +187,6 @@ def test_c20_u32_the_childs_stack_is_deleted_after_damage_by_hand(cloud: Cloud, 
     assert holdings(cloud, CHILD) == {}
 
 
-def test_a_group_without_our_mark_and_with_others_members_is_left_alone_and_said(cloud: Cloud):
-    stack = child(cloud)
-    iam = stack.admin.client("iam")
-    remove_inline(iam)
-    iam.add_user_to_group(GroupName="SagemakerTester", UserName="bob")
-    function = stack.physical_id("ProvisionerFunction")
-    stack.delete()
-    assert holdings(cloud, CHILD).keys() == {GROUP}
-    assert f"left alone: group {GROUP} was not made by this resource" in cloud.logs(CHILD, function)
-    for user in ("alice", "bob"):
-        iam.remove_user_from_group(GroupName="SagemakerTester", UserName=user)
-    iam.delete_group(GroupName="SagemakerTester")
-
-
 def test_a_renamed_group_does_not_block_the_deletion_of_the_stack(cloud: Cloud):
     """Its ARN is another one now, and nothing says whose it was: it stays, with all that its keeper put there."""
     stack = child(cloud)

@@ -97,7 +97,7 @@ def test_the_dashboard_is_in_the_partitions_own_console(partition, console):
     )
 
 
-@pytest.mark.parametrize("partition", ["aws-iso", "aws-iso-b", "aws-new"])
+@pytest.mark.parametrize("partition", ["aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f"])
 def test_where_the_console_is_not_known_no_output_leads_to_it(partition):
     stack = Stack({**PSEUDO, "AWS::Partition": partition}, **CHILD, CreateDashboard="true")
     assert "Dashboard" in stack.resources
