@@ -25,7 +25,8 @@ pub(super) fn measure(stage: &Stage) -> Result<Vec<Streamed>> {
 /// Whether this build has the route: 404 says that it has not, and anything else that
 /// is wrong is wrong.
 fn serves(stage: &Stage, contestant: &Contestant, route: Route) -> Result<bool> {
-    let event = Event::streamed(route, MB)?;
+    // The invoker reads an answer of up to 1 MB before it passes it on.
+    let event = Event::streamed(route, 2 * MB)?;
     match Environment::ready(contestant, &stage.setting(Transport::Plain), &event) {
         Ok(_) => Ok(true),
         Err(error) if error.to_string().contains("UnknownOperationException") => Ok(false),
